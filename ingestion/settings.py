@@ -1,0 +1,42 @@
+"""What the stream needs to know: topics, windows, limits. A frozen value; `infra.settings` fills it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from ingestion.window import WindowSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopicSettings:
+    """Names and shape of the Kafka topics."""
+
+    readings: str = "sensor-readings"
+    dead_letters: str = "sensor-readings-dead-letters"
+    partitions: int = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamSettings:
+    """One stream: from the readings topic into the lake's `windows` and `late_readings` tables.
+
+    name               goes into the lake's application-transaction ids; renaming it starts the stream afresh
+    commit_interval    longest time that a closed window waits for its Delta commit
+    idle_timeout       wall-clock silence of a machine, at the end of its partition, after which its open windows close
+    max_future_skew    a reading this far ahead of its Kafka record timestamp is dead-lettered, not believed
+    min_event_time     a reading before it is dead-lettered (1970 is a broken clock, not history)
+    max_message_bytes  a longer message is dead-lettered without decoding
+    """
+
+    name: str = "windows"
+    group_id: str = "tidemill-windows"
+    topics: TopicSettings = field(default_factory=TopicSettings)
+    window: WindowSpec = field(
+        default_factory=lambda: WindowSpec(size=timedelta(seconds=60), allowed_lateness=timedelta(seconds=30))
+    )
+    commit_interval: timedelta = timedelta(seconds=1)
+    idle_timeout: timedelta = timedelta(seconds=15)
+    max_future_skew: timedelta = timedelta(minutes=5)
+    min_event_time: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    max_message_bytes: int = 1_000_000

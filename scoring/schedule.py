@@ -1,0 +1,44 @@
+"""When an endpoint is invoked by itself. Triggers are values with one question: when next?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from scoring.job import JobInput, JobOutput
+
+
+class Trigger(Protocol):
+    def next_after(self, moment: datetime) -> datetime | None:
+        """The first fire time strictly after `moment` (UTC-aware), or None when there is none."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Invokes `endpoint_name` at the trigger's times.
+
+    last_version  table version up to which this schedule's completed jobs have scored; moved only in the transaction
+                  that completes a job, so that nothing is skipped and nothing is scored twice
+    next_fire     when it is due; None when disabled or past its end
+    last_skip     why the last fire made no job (`the job before it still runs`, `nothing new`), None if it made one
+    """
+
+    name: str
+    trigger: Trigger
+    endpoint_name: str
+    input: JobInput
+    deployment_name: str | None = None
+    output: JobOutput = JobOutput()
+    display_name: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    is_enabled: bool = True
+    last_version: int | None = None
+    next_fire: datetime | None = None
+    last_fire: datetime | None = None
+    last_job_name: str | None = None
+    last_skip: str | None = None
+    created_at: datetime | None = None
