@@ -75,9 +75,7 @@ class Settings(BaseSettings):
     )
 
     kafka_bootstrap: str | None = Field(default=None, description="Kafka elsewhere: host:port[,host:port]")
-    postgres_url: SecretStr | None = Field(
-        default=None, description="Postgres elsewhere: postgresql+psycopg2://…"
-    )
+    postgres_url: SecretStr | None = Field(default=None, description="Postgres elsewhere: postgresql+psycopg2://…")
     api_url: str | None = Field(default=None, description="the service elsewhere: http://host:port")
     dashboard_url: str | None = Field(default=None, description="the dashboard elsewhere")
     bind: str = Field(default="127.0.0.1", description="address that the service and the dashboard listen on")
@@ -85,12 +83,8 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1, description="partitions of the readings topic")
     window_seconds: float = Field(default=60.0, gt=0, description="length of the tumbling windows")
     allowed_lateness_seconds: float = Field(default=30.0, ge=0, description="how late a reading may come")
-    idle_timeout_seconds: float = Field(
-        default=15.0, gt=0, description="silence after which a machine's windows close"
-    )
-    commit_interval_seconds: float = Field(
-        default=1.0, gt=0, description="longest time a closed window waits"
-    )
+    idle_timeout_seconds: float = Field(default=15.0, gt=0, description="silence after which a machine's windows close")
+    commit_interval_seconds: float = Field(default=1.0, gt=0, description="longest time a closed window waits")
 
     @property
     def paths(self) -> Home:
@@ -109,23 +103,21 @@ class Settings(BaseSettings):
         )
 
     def address(self) -> StackAddress:
-        """Where the stack answers: the environment's word, else the home's stack.json. Raises InvalidInput if neither."""
+        """Where the stack answers: the environment, else the home's stack.json. Raises InvalidInput if neither."""
         written: dict[str, str] = {}
         if self.paths.stack_file.exists():
             written = json.loads(self.paths.stack_file.read_text())
         found = {
             "kafka_bootstrap": self.kafka_bootstrap or written.get("kafka_bootstrap"),
-            "postgres_url": self.postgres_url.get_secret_value()
-            if self.postgres_url
-            else written.get("postgres_url"),
+            "postgres_url": self.postgres_url.get_secret_value() if self.postgres_url else written.get("postgres_url"),
             "api_url": self.api_url or written.get("api_url"),
             "dashboard_url": self.dashboard_url or written.get("dashboard_url"),
         }
         missing = [key for key, value in found.items() if not value]
         if missing:
             raise InvalidInput(
-                f"no stack is known in {self.paths.root} (missing: {', '.join(missing)}); start one with `tidemill up`, "
-                "name its --home, or set TIDEMILL_KAFKA_BOOTSTRAP, TIDEMILL_POSTGRES_URL, TIDEMILL_API_URL and "
-                "TIDEMILL_DASHBOARD_URL"
+                f"no stack is known in {self.paths.root} (missing: {', '.join(missing)}); start one with "
+                "`tidemill up`, name its --home, or set TIDEMILL_KAFKA_BOOTSTRAP, TIDEMILL_POSTGRES_URL, "
+                "TIDEMILL_API_URL and TIDEMILL_DASHBOARD_URL"
             )
         return StackAddress(**{key: str(value) for key, value in found.items()})

@@ -1,4 +1,7 @@
-"""The frozen, ordered, fingerprinted list of a job's mini-batches: stored before any scoring, so that a crash changes nothing."""
+"""The frozen, ordered, fingerprinted list of a job's mini-batches.
+
+Stored before any scoring, so that a crash changes nothing.
+"""
 
 from __future__ import annotations
 

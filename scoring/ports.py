@@ -18,10 +18,13 @@ from scoring.schedule import Schedule
 
 
 class JobStore(Protocol):
-    """Jobs and their mini-batches, under leases. Every write carries the job's lease_epoch and raises LeaseLost when it is old."""
+    """Jobs and their mini-batches, under leases.
+
+    Every write carries the job's lease_epoch and raises LeaseLost when it is old.
+    """
 
     def add(self, job: Job, *, idempotency_key: str | None = None) -> Job:
-        """Store a queued job; the same key again returns the job that it made before. The same (schedule, fire_time) too."""
+        """Store a queued job; the same key, or the same (schedule, fire_time), returns the job made before."""
         ...
 
     def get(self, name: str) -> Job:
@@ -29,7 +32,7 @@ class JobStore(Protocol):
         ...
 
     def claim(self, owner: str, lease: timedelta) -> Job | None:
-        """The oldest job that is neither ended nor leased, now leased to `owner` with a higher lease_epoch; or None."""
+        """The oldest job neither ended nor leased, now leased to `owner` with a higher lease_epoch; or None."""
         ...
 
     def save(self, job: Job, *, manifest: Manifest | None = None, renew: timedelta | None = None) -> Job:
@@ -49,7 +52,7 @@ class JobStore(Protocol):
 
 
 class Catalog(Protocol):
-    """Named things that jobs are made of. `put` creates or replaces; `get` raises NotFound with the names that exist."""
+    """Named things that jobs are made of. `put` creates or replaces; a read raises NotFound naming what exists."""
 
     def put(self, item: Compute | Endpoint | Deployment | Model) -> None: ...
 
@@ -128,7 +131,10 @@ class ComputeBackend(Protocol):
         on_result: Callable[[MiniBatchResult], None],
         should_stop: Callable[[], str | None],
     ) -> None:
-        """Returns when every mini-batch has ended or `should_stop` gave a reason. Raises JobFailed for what ends the job."""
+        """Returns when every mini-batch has ended or `should_stop` gave a reason.
+
+        Raises JobFailed for what ends the job.
+        """
         ...
 
     def close(self) -> None:

@@ -34,26 +34,20 @@ COMMANDS: dict[str, Entry] = {
     "topics": Entry("infra.cli.topics:topics", "Create and show the Kafka topics."),
     "stream": Entry("infra.cli.stream:stream", "Run the stream worker; show its progress."),
     # stores
-    "load": Entry(
-        "infra.cli.load:load", "Load static data (sites, machines, sensors, maintenance) from CSV files."
-    ),
+    "load": Entry("infra.cli.load:load", "Load static data (sites, machines, sensors, maintenance) from CSV files."),
     "migrate": Entry("infra.cli.migrate:migrate", "Bring the database's schema up to date."),
     "sql": Entry("infra.cli.sql:sql", "Query the lake and Postgres together (DuckDB)."),
     # batch endpoints
     "compute": Entry("infra.cli.compute:compute", "Compute clusters."),
     "model": Entry("infra.cli.model:model", "Registered models."),
     "batch-endpoint": Entry("infra.cli.batch_endpoint:batch_endpoint", "Batch endpoints: create, invoke, …"),
-    "batch-deployment": Entry(
-        "infra.cli.batch_deployment:batch_deployment", "Deployments of a batch endpoint."
-    ),
+    "batch-deployment": Entry("infra.cli.batch_deployment:batch_deployment", "Deployments of a batch endpoint."),
     "job": Entry("infra.cli.job:job", "Jobs: show, stream, list, cancel."),
     "schedule": Entry("infra.cli.schedule:schedule", "Schedules that invoke endpoints by themselves."),
     # processes and the whole
     "serve": Entry("infra.cli.serve:serve", "Run the service: REST API, scheduler, job runner."),
     "dashboard": Entry("infra.cli.dashboard:dashboard", "Run the Streamlit dashboard."),
-    "evaluate": Entry(
-        "infra.cli.evaluate:evaluate", "Compare predictions with the simulator's ground truth."
-    ),
+    "evaluate": Entry("infra.cli.evaluate:evaluate", "Compare predictions with the simulator's ground truth."),
     "demo": Entry("infra.cli.demo:demo", "The whole stack end to end, in a few minutes."),
 }
 
@@ -101,9 +95,7 @@ def main() -> None:
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except BaseException as error:
-        if os.environ.get("TIDEMILL_DEBUG") and not isinstance(
-            error, (KeyboardInterrupt, click.ClickException)
-        ):
+        if os.environ.get("TIDEMILL_DEBUG") and not isinstance(error, (KeyboardInterrupt, click.ClickException)):
             raise
         sys.exit(exit_code_of(error))
 

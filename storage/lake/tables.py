@@ -20,9 +20,7 @@ PREDICTION_SCHEMA = pa.schema(
         pa.field("model_name", pa.string(), nullable=False),
         pa.field("model_version", pa.string(), nullable=False),
         pa.field("mini_batch", pa.int32(), nullable=False),
-        pa.field(
-            "row", pa.int32(), nullable=False
-        ),  # within the mini-batch; (job, mini_batch, row) is unique
+        pa.field("row", pa.int32(), nullable=False),  # within the mini-batch; (job, mini_batch, row) is unique
         pa.field("machine_id", pa.string()),
         pa.field("window_start", pa.timestamp("us", tz="UTC")),
         pa.field("window_end", pa.timestamp("us", tz="UTC")),
@@ -33,15 +31,14 @@ PREDICTION_SCHEMA = pa.schema(
         pa.field("scored_at", pa.timestamp("us", tz="UTC"), nullable=False),
     ]
 )
-"""One row per prediction, the same in the lake and in Postgres. A script's DataFrame fills the columns of the same name."""
+"""One row per prediction, the same in the lake and in Postgres. A script's columns of the same name fill it."""
 
 FAULT_SCHEMA = pa.schema(
     [
         pa.field("fault_id", pa.string(), nullable=False),
         pa.field("machine_id", pa.string(), nullable=False),
-        pa.field(
-            "kind", pa.string(), nullable=False
-        ),  # cavitation, bearing_damage, wear, sensor_drift, sensor_stuck, ...
+        # cavitation, bearing_damage, wear, sensor_drift, sensor_stuck, …
+        pa.field("kind", pa.string(), nullable=False),
         pa.field("sensor_id", pa.string()),  # null where the machine itself is at fault
         pa.field("starts_at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("ends_at", pa.timestamp("us", tz="UTC"), nullable=False),

@@ -57,9 +57,7 @@ sensors = sa.Table(
     sa.Column("unit", sa.Text, nullable=False),
     sa.Column("low_limit", sa.Float),
     sa.Column("high_limit", sa.Float),
-    sa.CheckConstraint(
-        "low_limit is null or high_limit is null or low_limit < high_limit", name="limits_in_order"
-    ),
+    sa.CheckConstraint("low_limit is null or high_limit is null or low_limit < high_limit", name="limits_in_order"),
 )
 
 maintenance = sa.Table(
@@ -103,9 +101,7 @@ endpoints = sa.Table(
 deployments = sa.Table(
     "deployments",
     metadata,
-    sa.Column(
-        "endpoint_name", sa.Text, sa.ForeignKey("endpoints.name", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("endpoint_name", sa.Text, sa.ForeignKey("endpoints.name", ondelete="CASCADE"), primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("document", JSONB, nullable=False),
     _created(),
