@@ -1,0 +1,52 @@
+"""`tidemill topics`: create and show the Kafka topics."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+
+import click
+
+from infra.settings import Settings
+
+
+@click.group(help="Create and show the Kafka topics.")
+def topics() -> None:
+    pass
+
+
+@topics.command(help="Create the topics that are missing; once created, nothing changes.")
+@click.option("--wait", "wait_seconds", default=30.0, show_default=True, metavar="SECONDS", help="Wait for the broker.")
+def create(wait_seconds: float) -> None:
+    from ingestion.kafka.topics import TopicAdmin, topic_specs, wait_for_broker
+
+    settings = Settings()
+    bootstrap = settings.address().kafka_bootstrap
+    wait_for_broker(bootstrap, timedelta(seconds=wait_seconds))
+    specs = topic_specs(settings.stream.topics)
+    with TopicAdmin(bootstrap) as admin:
+        created = admin.ensure(specs)
+    for spec in specs:
+        state = "created" if spec.name in created else "exists"
+        print(f"{spec.name}: {state}, {spec.partitions} partitions", file=sys.stderr)
+
+
+@topics.command("list", help="Topics with their partitions, offsets and messages kept.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def list_(output: str) -> None:
+    from ingestion.kafka.topics import TopicAdmin
+
+    with TopicAdmin(Settings().address().kafka_bootstrap) as admin:
+        states = admin.describe(admin.names())
+    if output == "json":
+        rows = [
+            {"name": one.name, "partitions": one.partitions, "messages": one.messages, "end_offsets": one.end}
+            for one in states
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    print(f"{'topic':<40} {'partitions':>10} {'messages':>12}  end offsets")
+    for one in states:
+        ends = ", ".join(str(one.end[partition]) for partition in sorted(one.end))
+        print(f"{one.name:<40} {one.partitions:>10} {one.messages:>12,}  {ends}")
