@@ -1,0 +1,257 @@
+"""Bytes on the wire <-> readings. Pure: no clock, no Kafka.
+
+Two encodings, told apart by the first bytes of the message's value:
+
+- `{`              one reading: a JSON object with `machine_id`, `sensor_id`, `event_time` (RFC 3339 with a zone),
+                   `value`, and optionally `unit` and `sequence`. Further fields are ignored.
+- FF FF FF FF      many readings: an Arrow IPC stream with the columns of READING_SCHEMA, in any order. Further columns
+                   are ignored; integers and float32 are taken as values; `unit` and `sequence` may be missing.
+
+`decode` refuses a whole message (PoisonMessage). What is wrong with single rows of a well-formed message (NaN, an empty
+id, a clock that is off) is found by `ingestion.intake`, so that one bad row does not take the other 499 with it.
+
+Reasons are stable short codes, the same in dead-letter headers, counters and pages: REASONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingestion.errors import PoisonMessage
+from ingestion.reading import READING_SCHEMA, Reading
+
+ARROW_MAGIC = b"\xff\xff\xff\xff"
+MAX_ID_LENGTH = 256
+
+REASONS = {
+    "empty_message": "the message has no value",
+    "too_large": "the value is longer than the limit",
+    "unknown_encoding": "the value starts neither with `{` nor with an Arrow stream's four FF bytes",
+    "invalid_utf8": "a JSON value that is not UTF-8",
+    "bad_json": "not a JSON object, or cut off; NaN and Infinity are not JSON",
+    "too_deep": "nested deeper than the parser allows",
+    "missing_field": "a required field is missing or null",
+    "wrong_type": "a field of another type",
+    "bad_time": "an event_time that is no RFC 3339 time, or has no zone, or is beyond what a timestamp holds",
+    "bad_arrow": "an Arrow stream that is cut off or damaged",
+    "wrong_schema": "an Arrow stream without the columns of a reading",
+    "null_key": "the message has no key, so its machine's order is not kept",
+    "key_mismatch": "the key is not the reading's machine_id",
+    "bad_id": "a machine_id or sensor_id that is empty or too long",
+    "not_finite": "a value that is NaN or infinite",
+    "out_of_range": "a value beyond any unit's range (1e150), whose square would overflow",
+    "future_time": "an event_time too far ahead of the record's own timestamp",
+    "ancient_time": "an event_time before the earliest that is believed",
+}
+"""Every reason for which a message or a row of one goes to the dead-letter topic."""
+
+_STRING_TYPES = (pa.string(), pa.large_string())
+_VALUE_TYPES = (pa.float64(), pa.float32(), pa.int64(), pa.int32(), pa.int16(), pa.int8())
+_SEQUENCE_TYPES = (pa.int64(), pa.int32(), pa.int16(), pa.int8(), pa.uint32(), pa.uint16(), pa.uint8())
+_REQUIRED = ("machine_id", "sensor_id", "event_time", "value")
+
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class JsonReading(msgspec.Struct, gc=False):
+    """The JSON form of a reading, as the decoder checks it."""
+
+    machine_id: str
+    sensor_id: str
+    event_time: Annotated[datetime, msgspec.Meta(tz=True)]
+    value: float
+    unit: str | None = None
+    sequence: _Int64 | None = None
+
+
+_json_decoder = msgspec.json.Decoder(JsonReading)
+_json_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class _Offence:
+    """How a msgspec message is told to people: the text to look for, and our reason."""
+
+    text: str
+    reason: str
+
+
+_OFFENCES = (
+    _Offence("missing required field", "missing_field"),
+    _Offence("got `null`", "missing_field"),
+    _Offence("timezone component", "bad_time"),
+    _Offence("RFC3339", "bad_time"),
+    _Offence("Number out of range", "not_finite"),
+    _Offence("Expected `object`", "bad_json"),
+)
+
+
+def encode_reading(reading: Reading) -> bytes:
+    """One reading as JSON; optional fields that are None are left out."""
+    return _encode_json(
+        reading.machine_id, reading.sensor_id, reading.event_time, reading.value, reading.unit, reading.sequence
+    )
+
+
+def encode_readings(batch: pa.RecordBatch) -> list[bytes]:
+    """Every row of a batch (READING_SCHEMA) as its own JSON message."""
+    columns = [batch.column(name).to_pylist() for name in READING_SCHEMA.names]
+    return [_encode_json(*row) for row in zip(*columns, strict=True)]
+
+
+def encode_batch(batch: pa.RecordBatch) -> bytes:
+    """Many readings of one machine as an uncompressed Arrow IPC stream: compression is Kafka's work."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def decode(value: bytes) -> pa.RecordBatch:
+    """The readings of one message in READING_SCHEMA's columns. Raises PoisonMessage where the message is unreadable.
+
+    Rows may still hold NaN, infinite values, empty ids, or, in an Arrow stream, nulls.
+    """
+    if value[:1] == b"{":
+        return columns_of([decode_json(value)])
+    return decode_arrow(value)
+
+
+def decode_json(value: bytes) -> JsonReading:
+    """One JSON message. Raises PoisonMessage."""
+    try:
+        if not value.isascii():
+            value.decode()
+        return _json_decoder.decode(value)
+    except UnicodeDecodeError as error:
+        raise PoisonMessage("invalid_utf8", f"byte {error.start}: {error.reason}") from error
+    except msgspec.ValidationError as error:
+        text = str(error)
+        reason = next((o.reason for o in _OFFENCES if o.text in text), "wrong_type")
+        raise PoisonMessage(reason, text) from error
+    except RecursionError as error:
+        raise PoisonMessage("too_deep", "nested deeper than the parser allows") from error
+    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+        raise PoisonMessage("bad_json", str(error)) from error
+
+
+def columns_of(rows: Sequence[JsonReading]) -> pa.RecordBatch:
+    """Decoded JSON readings as columns, in their order."""
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([r.machine_id for r in rows], pa.string()),
+            pa.array([r.sensor_id for r in rows], pa.string()),
+            pa.array([r.event_time for r in rows], pa.timestamp("us", tz="UTC")),
+            pa.array([r.value for r in rows], pa.float64()),
+            pa.array([r.unit for r in rows], pa.string()),
+            pa.array([r.sequence for r in rows], pa.int64()),
+        ],
+        schema=_NULLABLE_SCHEMA,
+    )
+
+
+def decode_arrow(value: bytes) -> pa.RecordBatch:
+    """An Arrow IPC stream of readings. Raises PoisonMessage; never trusts a buffer before it has been validated."""
+    if value[:4] != ARROW_MAGIC:
+        if not value:
+            raise PoisonMessage("empty_message", "the value is empty")
+        raise PoisonMessage(
+            "unknown_encoding", f"starts with {value[:4]!r}; a JSON object or an Arrow IPC stream is expected"
+        )
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(value)) as stream:
+            _check_schema(stream.schema)
+            batches = []
+            for batch in stream:
+                # offsets and lengths come from the sender: unchecked, they are read as memory addresses
+                batch.validate(full=True)
+                batches.append(batch)
+        table = pa.Table.from_batches(batches, schema=stream.schema)
+        return _conform(table)
+    except PoisonMessage:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, TypeError, KeyError) as error:
+        raise PoisonMessage("bad_arrow", str(error).splitlines()[0][:300] if str(error) else repr(error)) from error
+
+
+_NULLABLE_SCHEMA = pa.schema([field.with_nullable(True) for field in READING_SCHEMA])
+
+
+def _check_schema(schema: pa.Schema) -> None:
+    names = schema.names
+    for name in READING_SCHEMA.names:
+        if names.count(name) > 1:
+            raise PoisonMessage("wrong_schema", f"column {name!r} appears {names.count(name)} times")
+        if name not in names:
+            if name in _REQUIRED:
+                raise PoisonMessage("wrong_schema", f"column {name!r} is missing; found {', '.join(names) or 'none'}")
+            continue
+        kind = schema.field(name).type
+        if name == "event_time":
+            if not pa.types.is_timestamp(kind):
+                raise PoisonMessage("wrong_schema", f"column 'event_time' is {kind}; a timestamp with a zone is needed")
+            if kind.tz is None:
+                raise PoisonMessage("bad_time", "column 'event_time' has no time zone")
+            continue
+        allowed = {"value": _VALUE_TYPES, "sequence": _SEQUENCE_TYPES}.get(name, _STRING_TYPES)
+        if kind not in allowed:
+            raise PoisonMessage("wrong_schema", f"column {name!r} is {kind}; {allowed[0]} is needed")
+
+
+def _conform(table: pa.Table) -> pa.RecordBatch:
+    columns = []
+    for field in _NULLABLE_SCHEMA:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table.column(field.name).combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        if column.type != field.type:
+            if field.name == "event_time":
+                column = _to_microseconds(column)
+            else:
+                column = pc.cast(column, field.type, safe=field.name != "value")
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, schema=_NULLABLE_SCHEMA)
+
+
+def _to_microseconds(column: Any) -> Any:
+    try:
+        # a column of another zone holds the same UTC instants; nanoseconds are cut
+        return pc.cast(
+            column, options=pc.CastOptions(target_type=pa.timestamp("us", tz="UTC"), allow_time_truncate=True)
+        )
+    except pa.ArrowInvalid as error:
+        raise PoisonMessage("bad_time", str(error).splitlines()[0][:300]) from error
+
+
+def _encode_json(
+    machine_id: str, sensor_id: str, event_time: datetime, value: float, unit: str | None, sequence: int | None
+) -> bytes:
+    fields: dict[str, object] = {
+        "machine_id": machine_id,
+        "sensor_id": sensor_id,
+        "event_time": event_time.astimezone(UTC),
+        "value": value,
+    }
+    if unit is not None:
+        fields["unit"] = unit
+    if sequence is not None:
+        fields["sequence"] = sequence
+    return _json_encoder.encode(fields)
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since the Unix epoch, exactly."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
