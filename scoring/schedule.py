@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from scoring.job import JobInput, JobOutput
+from scoring.trigger_documents import trigger_from_dict, trigger_to_dict
+from scoring.triggers import CronTrigger, RecurrencePattern, RecurrenceTrigger, anchored
+
+__all__ = [
+    "CronTrigger",
+    "RecurrencePattern",
+    "RecurrenceTrigger",
+    "Schedule",
+    "Trigger",
+    "anchored",
+    "first_fire",
+    "trigger_from_dict",
+    "trigger_to_dict",
+]
 
 
 class Trigger(Protocol):
@@ -42,3 +56,8 @@ class Schedule:
     last_job_name: str | None = None
     last_skip: str | None = None
     created_at: datetime | None = None
+
+
+def first_fire(trigger: Trigger, now: datetime) -> datetime | None:
+    """When a schedule created or enabled `now` is due first; `now` itself where the trigger falls on it."""
+    return trigger.next_after(now - timedelta(microseconds=1))

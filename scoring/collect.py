@@ -1,0 +1,119 @@
+"""What mini-batches add up to: progress, thresholds, the job's verdict; and where their rows lie.
+
+A worker writes the rows of each mini-batch into `<job folder>/results`, named by index, lease epoch and try. Up to two
+files with one stem, of which `MiniBatchResult.rows_path` names the first that exists:
+
+`.txt`             append_row: the lines as they go into the output file. A list or tuple: `str(item)`; a DataFrame:
+                   `to_csv(header=None, index=None, sep=" ")`
+`.arrow`, `.jsonl` jobs whose rows are predictions: the returned DataFrame as an Arrow IPC file, or one JSON object a
+                   row (a dict as it is, a number as {"score": …}, anything else as {"value": …}); for tables with the
+                   index columns of the scored row (machine_id, window_start, window_end) where the script left them out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from scoring.deployment import Deployment, OutputAction
+from scoring.job import Job, JobInputType, JobProgress
+from scoring.manifest import Manifest
+from scoring.minibatch import MiniBatchOutcome, MiniBatchResult
+from scoring.plan import planned_items
+
+TEXT_SUFFIX = ".txt"
+PREDICTION_SUFFIXES = (".arrow", ".jsonl")
+
+
+def wants_text(job: Job) -> bool:
+    """Whether the job's result rows go into its output file."""
+    return job.deployment.output_action is OutputAction.APPEND_ROW
+
+
+def wants_predictions(job: Job) -> bool:
+    """Whether the job's result rows go into the `predictions` tables: always for tables, else where asked for."""
+    return job.output.predictions or job.input.type is JobInputType.TABLE
+
+
+def text_path(result: MiniBatchResult) -> Path | None:
+    """The file of lines for the output file, or None where the mini-batch has none."""
+    return _existing(result, (TEXT_SUFFIX,))
+
+
+def predictions_path(result: MiniBatchResult) -> Path | None:
+    """The `.arrow` or `.jsonl` file of a mini-batch's predictions, or None where it has none."""
+    return _existing(result, PREDICTION_SUFFIXES)
+
+
+def succeeded_items(*, returned: int, items: int) -> int:
+    """Azure's rule: each returned row stands for one item; surplus rows are written but not counted."""
+    return min(returned, items)
+
+
+def progress(manifest: Manifest, results: Collection[MiniBatchResult]) -> JobProgress:
+    """Counts so far. A mini-batch that has not ended counts with the items that were planned for it."""
+    ended = {result.index for result in results}
+    waiting = sum(planned_items(m) for m in manifest.mini_batches if m.index not in ended)
+    return JobProgress(
+        mini_batches=len(manifest.mini_batches),
+        mini_batches_done=len(ended),
+        items=waiting + sum(r.items for r in results),
+        items_succeeded=sum(r.succeeded for r in results),
+        items_failed=sum(r.failed for r in results),
+        retries=sum(max(0, r.tries - 1) for r in results),
+    )
+
+
+def threshold_reason(deployment: Deployment, counted: JobProgress) -> str | None:
+    """Why the job must stop now, or None: more items failed than `error_threshold` bears."""
+    threshold = deployment.error_threshold
+    if threshold < 0 or counted.items_failed <= threshold:
+        return None
+    return f"{counted.items_failed} items failed, error_threshold allows {threshold}"
+
+
+def final_reason(deployment: Deployment, counted: JobProgress) -> str | None:
+    """Why a job whose mini-batches have all ended fails, or None where it may complete.
+
+    With append_row a job in which nothing succeeded fails even at error_threshold -1: an empty output file would look
+    like success.
+    """
+    over = threshold_reason(deployment, counted)
+    if over is not None:
+        return over
+    nothing_came = counted.items > 0 and counted.items_succeeded == 0
+    if nothing_came and deployment.output_action is OutputAction.APPEND_ROW:
+        return f"no item succeeded: run() returned no row for any of {counted.items} items"
+    return None
+
+
+def first_traceback(results: Iterable[MiniBatchResult]) -> str | None:
+    """The traceback of the first failed mini-batch that has one, in the order given."""
+    return next((r.traceback for r in results if r.outcome is MiniBatchOutcome.FAILED and r.traceback), None)
+
+
+def first_error(results: Iterable[MiniBatchResult]) -> str | None:
+    """The one-line error of the first failed mini-batch that has one, in the order given."""
+    return next((r.error for r in results if r.outcome is MiniBatchOutcome.FAILED and r.error), None)
+
+
+def in_order(results: Iterable[MiniBatchResult]) -> Sequence[MiniBatchResult]:
+    """By index: the order of the manifest, whichever worker was faster."""
+    return sorted(results, key=lambda result: result.index)
+
+
+def summary(counted: JobProgress) -> str:
+    """The sentence that a completed job carries as its reason."""
+    text = f"{counted.items_succeeded} of {counted.items} items succeeded in {counted.mini_batches} mini-batches"
+    if counted.items_failed:
+        text += f", {counted.items_failed} failed"
+    if counted.retries:
+        text += f", {counted.retries} tries repeated"
+    return text
+
+
+def _existing(result: MiniBatchResult, suffixes: Sequence[str]) -> Path | None:
+    if result.rows_path is None:
+        return None
+    stem = Path(result.rows_path)
+    return next((path for path in (stem.with_suffix(suffix) for suffix in suffixes) if path.exists()), None)
