@@ -14,7 +14,7 @@ from scoring.job import Job, JobInput, JobInputType, JobOutput
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """What an invocation may change of its deployment, for this job alone; None leaves it. Nothing else may be changed."""
+    """What an invocation may change of its deployment, for this job alone, and no more; None leaves it as it is."""
 
     instance_count: int | None = None
     mini_batch_size: int | None = None
@@ -35,10 +35,10 @@ class Overrides:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InvalidInput(f"{value} is too small; allowed are {least} and more", place=name)
-        name = self.output_file_name
-        if name is not None and (not name.strip() or "/" in name or "\0" in name or name in {".", ".."}):
+        file = self.output_file_name
+        if file is not None and (not file.strip() or "/" in file or "\0" in file or file in {".", ".."}):
             raise InvalidInput(
-                f"{name!r} is no file name; folders belong into the output's path", place="output_file_name"
+                f"{file!r} is no file name; folders belong into the output's path", place="output_file_name"
             )
         retry = deployment.retry_settings
         return replace(
@@ -46,7 +46,7 @@ class Overrides:
             instance_count=_or(self.instance_count, deployment.instance_count),
             mini_batch_size=_or(self.mini_batch_size, deployment.mini_batch_size),
             error_threshold=_or(self.error_threshold, deployment.error_threshold),
-            output_file_name=deployment.output_file_name if name is None else name,
+            output_file_name=deployment.output_file_name if file is None else file,
             retry_settings=replace(
                 retry,
                 max_retries=_or(self.max_retries, retry.max_retries),

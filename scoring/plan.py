@@ -20,11 +20,8 @@ def plan(input_type: JobInputType, items: Sequence[InputItem], mini_batch_size: 
     """
     if mini_batch_size < 1:
         raise InvalidInput(f"{mini_batch_size} is too small; allowed are 1 and more", place="mini_batch_size")
-    if input_type is JobInputType.TABLE:
-        groups = _by_rows(items, mini_batch_size)
-    else:
-        groups = _by_count(items, mini_batch_size)
-    return tuple(MiniBatch(index=index, items=group) for index, group in enumerate(groups))
+    cut = _by_rows if input_type is JobInputType.TABLE else _by_count
+    return tuple(MiniBatch(index=index, items=group) for index, group in enumerate(cut(items, mini_batch_size)))
 
 
 def planned_items(mini_batch: MiniBatch) -> int:

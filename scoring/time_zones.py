@@ -87,14 +87,14 @@ def zone_of(name: str, *, place: str = "time_zone") -> tzinfo:
         return ZoneInfo(WINDOWS_ZONES.get(name, name))
     except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError; a path-like name is a ValueError
         raise InvalidInput(
-            f"{name!r} is no known time zone; allowed are IANA names such as Europe/Berlin and the common Windows names "
-            "such as W. Europe Standard Time",
+            f"{name!r} is no known time zone; allowed are IANA names such as Europe/Berlin and common Windows "
+            "names such as W. Europe Standard Time",
             place=place,
         ) from None
 
 
 def instant_of(local: datetime, zone: tzinfo) -> datetime:
-    """The UTC moment of a wall-clock time: the first of two where the clock goes back, the end of the gap where it jumps."""
+    """The UTC moment of a wall-clock time: the first of two where it comes twice, the gap's end where it never comes."""
     moment = local.replace(tzinfo=zone, fold=0)
     while moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment.replace(tzinfo=None):
         moment = (moment.replace(tzinfo=None) + timedelta(minutes=1)).replace(second=0, microsecond=0, tzinfo=zone)
