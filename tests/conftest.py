@@ -1,0 +1,66 @@
+"""Fixtures that start real parts, once a test session and only when a test asks for one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from infra.devstack.kafka import KafkaBroker
+from infra.devstack.ports import free_ports
+from infra.devstack.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def stack_home() -> Iterator[Path]:
+    """A short-named directory that other users may pass through, as Postgres does not run as root."""
+    home = Path(tempfile.mkdtemp(prefix="tidemill-test-"))
+    home.chmod(0o755)
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(stack_home: Path) -> Iterator[str]:
+    """Address of a real broker that all tests of the session share: use topic names of your own."""
+    port, controller_port = free_ports(2)
+    broker = KafkaBroker(stack_home, port=port, controller_port=controller_port)
+    try:
+        broker.start(limit=90)
+        yield broker.bootstrap
+    finally:
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(stack_home: Path) -> Iterator[str]:
+    """SQLAlchemy URL of a real server that all tests of the session share: prefer `database_url`."""
+    (port,) = free_ports(1)
+    server = PostgresServer(stack_home, port=port)
+    try:
+        server.start(limit=60)
+        yield server.url
+    finally:
+        server.stop()
+        server.delete()
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of a database that is empty and this test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    try:
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+        with admin.connect() as connection:
+            # FORCE: a pool that the test left open must not keep the database
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    finally:
+        admin.dispose()
