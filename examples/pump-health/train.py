@@ -1,0 +1,167 @@
+"""Trains the pump-health model on healthy windows.
+
+    tidemill sql "select w.*, s.quantity from windows w join sensors s using (sensor_id)" -o parquet > windows.parquet
+    python examples/pump-health/train.py windows.parquet --out model
+
+The windows are rows of the lake's `windows` table with the sensor's `quantity`. Writes `weights.pt` and
+`normalisation.json` into the model folder, and prints one JSON object with what it saw. The same windows and seed give
+the same model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
+from pump_model import (
+    FEATURES,
+    GROUP,
+    QUANTITIES,
+    STATISTICS,
+    MaskedPredictor,
+    Normalisation,
+    clock,
+    normalised,
+    residuals,
+    scored,
+    shaped,
+    unrolled,
+)
+
+INDEX = ["machine_id", "window_start", "window_end"]
+HOLD_OUT = 0.25
+MARGIN = 1.15  # the next weeks are a little different from the hold-out
+
+
+def wide(windows: pd.DataFrame) -> pd.DataFrame:
+    """One row per machine and window, as the job's pivot makes them."""
+    missing = {*INDEX, "quantity", *STATISTICS} - set(windows.columns)
+    if missing:
+        sys.exit(f"the windows lack the columns {', '.join(sorted(missing))}; see the query at the top of this file")
+    table = windows.pivot_table(index=INDEX, columns="quantity", values=list(STATISTICS), aggfunc="first")
+    table.columns = [f"{quantity}_{statistic}" for statistic, quantity in table.columns]
+    return table.reset_index().sort_values(["window_start", "machine_id"], ignore_index=True)
+
+
+def usual(values: np.ndarray) -> np.ndarray:
+    """A standard deviation that a few strays do not move, per column; never zero."""
+    spread = np.nanquantile(np.abs(values - np.nanmedian(values, axis=0)), 0.6827, axis=0)
+    return np.maximum(spread, 1e-6)
+
+
+def by_machine(values: np.ndarray, machines: pd.Series) -> dict[str, list[float]]:
+    """Median of each column for each machine, and for the whole fleet under `*`."""
+    found = {
+        str(machine): np.nanmedian(values[rows], axis=0) for machine, rows in machines.groupby(machines).indices.items()
+    }
+    found["*"] = np.nanmedian(np.array(list(found.values())), axis=0)
+    return {machine: np.nan_to_num(median).tolist() for machine, median in found.items()}
+
+
+def fit(values: np.ndarray, moments: np.ndarray, *, seed: int, epochs: int) -> MaskedPredictor:
+    """Learn to predict hidden quantities from visible ones. One to three quantities are hidden at a time."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    network = MaskedPredictor()
+    known = torch.tensor(np.isfinite(values), dtype=torch.float32)
+    filled = torch.tensor(np.nan_to_num(values), dtype=torch.float32)
+    hours = torch.tensor(moments, dtype=torch.float32)
+    group = torch.tensor(GROUP)
+    size = min(256, len(filled))
+    steps = max(1, epochs * len(filled) // size)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-4)
+    pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(filled), (size,), generator=generator)
+        order = torch.rand(size, len(QUANTITIES), generator=generator).argsort(dim=1)
+        hidden = order < torch.randint(1, 3, (size, 1), generator=generator)
+        visible = known[rows] * (~hidden[:, group]).float()
+        asked = known[rows] * hidden[:, group].float()
+        off = network(filled[rows], visible, hours[rows]) - filled[rows]
+        loss = (
+            torch.nn.functional.huber_loss(off, torch.zeros_like(off), reduction="none") * asked
+        ).sum() / asked.sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        pace.step()
+    return network.eval()
+
+
+def train(
+    windows: pd.DataFrame, *, seed: int, epochs: int, quantile: float
+) -> tuple[MaskedPredictor, Normalisation, dict]:
+    """The network, what healthy looks like, and figures about both."""
+    cut = windows["window_start"].quantile(1 - HOLD_OUT)
+    first, held = windows[windows["window_start"] < cut], windows[windows["window_start"] >= cut]
+    raw = shaped(first)
+    floor = np.nan_to_num(0.05 * np.nanmedian(np.abs(raw), axis=0)) + 1e-9
+    values = unrolled(raw, floor)
+    centre = by_machine(values, first["machine_id"].reset_index(drop=True))
+    around = values - np.array([centre[machine] for machine in first["machine_id"]])
+    healthy = Normalisation(floor=floor.tolist(), scale=usual(around).tolist(), centre=centre)
+
+    network = fit(normalised(first, healthy), clock(first), seed=seed, epochs=epochs)
+    off = residuals(network, normalised(held, healthy), clock(held))
+    healthy.bias = by_machine(off, held["machine_id"].reset_index(drop=True))
+    bias = np.array([healthy.bias.get(machine, healthy.bias["*"]) for machine in held["machine_id"]])
+    healthy.error = usual(off - bias).tolist()
+    score, _ = scored(network, held, healthy)
+    healthy.threshold = MARGIN * float(np.nanquantile(score, quantile))
+    return (
+        network,
+        healthy,
+        {
+            "windows": len(windows),
+            "machines": int(windows["machine_id"].nunique()),
+            "held_out": len(held),
+            "threshold": round(healthy.threshold, 3),
+            "held_out_above_threshold": int((score > healthy.threshold).sum()),
+            "explained": round(
+                1
+                - float(
+                    np.nanmean(np.clip(off, -5, 5) ** 2) / np.nanmean(np.clip(normalised(held, healthy), -5, 5) ** 2)
+                ),
+                3,
+            ),
+            "features": len(FEATURES),
+        },
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("windows", type=Path, help="Parquet file of windows with their quantity")
+    parser.add_argument("--out", type=Path, default=Path("model"), help="the model folder")
+    parser.add_argument("--until", type=datetime.fromisoformat, help="use windows that end by then (RFC 3339)")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--quantile", type=float, default=0.999, help="of healthy held-out scores: the threshold")
+    arguments = parser.parse_args()
+
+    begun = time.perf_counter()
+    windows = wide(pd.read_parquet(arguments.windows))
+    if arguments.until:
+        windows = windows[windows["window_end"] <= arguments.until]
+    if len(windows) < 100:
+        sys.exit(f"{len(windows)} windows are too few to learn from; give at least 100")
+    network, healthy, figures = train(
+        windows, seed=arguments.seed, epochs=arguments.epochs, quantile=arguments.quantile
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.save(network.state_dict(), arguments.out / "weights.pt")
+    healthy.save(arguments.out / "normalisation.json")
+    print(json.dumps({**figures, "seconds": round(time.perf_counter() - begun, 1)}))
+
+
+if __name__ == "__main__":
+    main()
