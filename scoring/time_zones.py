@@ -94,7 +94,7 @@ def zone_of(name: str, *, place: str = "time_zone") -> tzinfo:
 
 
 def instant_of(local: datetime, zone: tzinfo) -> datetime:
-    """The UTC moment of a wall-clock time: the first of two where it comes twice, the gap's end where it never comes."""
+    """The UTC moment of a wall-clock time: the first of two where it comes twice, the gap's end where it does not."""
     moment = local.replace(tzinfo=zone, fold=0)
     while moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment.replace(tzinfo=None):
         moment = (moment.replace(tzinfo=None) + timedelta(minutes=1)).replace(second=0, microsecond=0, tzinfo=zone)
