@@ -2,7 +2,8 @@
 
 Pure figures over values. A window is *faulty* when at least half of it lies in an episode. An episode counts as
 *detected* when `persistence` consecutive scored windows of its machine, all touching it, were flagged: one flagged
-window is a hint, several are an alarm. The same rule makes false alarms: such a row of flagged windows that touches no episode.
+window is a hint, several are an alarm. The same rule makes false alarms: a row of flagged windows that touches no
+episode.
 """
 
 from __future__ import annotations

@@ -126,13 +126,7 @@ def train(
             "held_out": len(held),
             "threshold": round(healthy.threshold, 3),
             "held_out_above_threshold": int((score > healthy.threshold).sum()),
-            "explained": round(
-                1
-                - float(
-                    np.nanmean(np.clip(off, -5, 5) ** 2) / np.nanmean(np.clip(normalised(held, healthy), -5, 5) ** 2)
-                ),
-                3,
-            ),
+            "explained": round(explained(off, normalised(held, healthy)), 3),
             "features": len(FEATURES),
         },
     )

@@ -2,8 +2,8 @@
 
 Each quantity of a window is predicted from the *other* quantities of that window: the network sees them with one
 quantity masked, and answers what that one should be. A pump that cavitates, or whose impeller is worn, gives values
-that no longer fit each other, although each may be within its own limits. Missing values are masked in the same way, so a
-window with a dead sensor is still scored by the rest.
+that no longer fit each other, although each may be within its own limits. Missing values are masked in the same way,
+so a window with a dead sensor is still scored by the rest.
 
 `train.py` and `score.py` both import this file, so what is trained is what is scored.
 """
