@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
-from ingestion.codec import encode_batch, encode_reading
+from ingestion.codec import encode_batch, encode_readings
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
-from ingestion.reading import Reading
+from ingestion.ports import Encoding
 
 
 class KafkaReadingPublisher:
@@ -83,34 +85,32 @@ class KafkaReadingPublisher:
         with self._changed:
             return self._sent
 
-    def publish(self, reading: Reading) -> None:
-        """Send one reading as one JSON message."""
-        self._send(reading.machine_id.encode(), encode_reading(reading))
+    def publish(self, batch: pa.RecordBatch, encoding: Encoding) -> None:
+        """Send readings (READING_SCHEMA) of any machines in order: a message each (`json`) or one a machine (`arrow`).
 
-    def publish_batch(self, batch: pa.RecordBatch) -> None:
-        """Send readings (READING_SCHEMA) of one machine as one message. Raises InvalidInput for several machines."""
-        if batch.num_rows == 0:
+        Returns before they are acknowledged; waits while the buffer is full. Raises TryAgain, and InvalidInput for a
+        message longer than the topic takes.
+        """
+        if encoding == "json":
+            for machine_id, value in zip(batch.column("machine_id").to_pylist(), encode_readings(batch), strict=True):
+                self._send(machine_id.encode(), value)
             return
-        machines = batch.column("machine_id").unique()
-        if len(machines) != 1:
-            raise InvalidInput(
-                f"a batch holds readings of one machine; found {len(machines)}: {machines.to_pylist()[:5]}"
-            )
-        self._send(machines[0].as_py().encode(), encode_batch(batch))
+        for machine_id, rows in by_machine(batch):
+            self._send(machine_id.encode(), encode_batch(rows))
 
     def publish_raw(self, key: bytes | None, value: bytes) -> None:
         """Send bytes as they are: broken messages, for trying out what the stream does with them."""
         self._send(key, value)
 
-    def flush(self, limit: timedelta = timedelta(seconds=120)) -> None:
-        """Wait until everything sent is acknowledged. Raises TryAgain where a message failed or `limit` is over."""
-        deadline = time.monotonic() + limit.total_seconds()
+    def flush(self, timeout: timedelta = timedelta(seconds=120)) -> None:
+        """Wait until everything sent is acknowledged. Raises TryAgain where a message failed or `timeout` is over."""
+        deadline = time.monotonic() + timeout.total_seconds()
         with self._changed:
             while self._waiting_messages and self._first_failure is None:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TryAgain(
-                        f"waited {limit.total_seconds():g} s for kafka at {self._bootstrap} to acknowledge "
+                        f"waited {timeout.total_seconds():g} s for kafka at {self._bootstrap} to acknowledge "
                         f"{self._waiting_messages} messages"
                     )
                 self._changed.wait(left)
@@ -201,3 +201,11 @@ class KafkaReadingPublisher:
                 self._failed += 1
                 self._first_failure = self._first_failure or error
             self._changed.notify_all()
+
+
+def by_machine(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The rows of each machine in their order; machines in order of their first row."""
+    machines = batch.column("machine_id")
+    found = machines.unique().to_pylist()
+    for machine_id in found:
+        yield machine_id, batch if len(found) == 1 else batch.filter(pc.equal(machines, machine_id))
