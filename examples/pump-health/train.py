@@ -97,6 +97,12 @@ def fit(values: np.ndarray, moments: np.ndarray, *, seed: int, epochs: int) -> M
     return network.eval()
 
 
+def explained(off: np.ndarray, values: np.ndarray) -> float:
+    """Share of the variance of the means that the other quantities account for."""
+    means = np.arange(0, len(FEATURES), len(STATISTICS))
+    return 1 - float(np.nanmean(np.clip(off[:, means], -5, 5) ** 2) / np.nanmean(np.clip(values[:, means], -5, 5) ** 2))
+
+
 def train(
     windows: pd.DataFrame, *, seed: int, epochs: int, quantile: float
 ) -> tuple[MaskedPredictor, Normalisation, dict]:
