@@ -1,0 +1,222 @@
+"""A model deployment's YAML: `type: model` with nested `settings`, or the older flat form without a type."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from scoring.deployment import CodeConfiguration, Deployment, OutputAction, RetrySettings
+from scoring.errors import InvalidInput
+from scoring.model import ModelReference
+from scoring.specs.document import Document, described
+from scoring.specs.fields import (
+    Count,
+    EndpointName,
+    FileName,
+    Integer,
+    Level,
+    LocalPath,
+    ResourceName,
+    Script,
+    Text,
+    TextMap,
+    lowered,
+)
+from scoring.specs.model import InlineModel
+from scoring.specs.references import bare_name, parse_reference
+from scoring.specs.validation import Spec, parse, refuse
+
+
+def _model_reference(text: str) -> str:
+    if "/" in text:
+        raise refuse(
+            f"found {described(text)}; wanted azureml:NAME:VERSION, azureml:NAME@latest or NAME "
+            "(to register a folder or file with the deployment write `model: {path: …}`)"
+        )
+    try:
+        parse_reference(text)
+    except InvalidInput as error:
+        raise refuse(str(error)) from None
+    return text
+
+
+def _model_form(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<reference>"
+    return "<inline>" if isinstance(value, (dict, InlineModel)) else None
+
+
+ModelField = Annotated[
+    Annotated[str, AfterValidator(_model_reference), Tag("<reference>")] | Annotated[InlineModel, Tag("<inline>")],
+    Discriminator(
+        _model_form,
+        custom_error_type="model_form",
+        custom_error_message="wanted a reference such as azureml:NAME:VERSION, or keys such as path",
+    ),
+]
+
+
+def _environment(value: Any) -> Any:
+    if isinstance(value, dict):
+        raise refuse(
+            "environments cannot be built from a deployment yet; scripts run in tidemill's own environment: "
+            "leave it out, or keep a name such as azureml:NAME:VERSION as a note"
+        )
+    return value
+
+
+def _bare(value: Any) -> Any:
+    return bare_name(value) if isinstance(value, str) else value
+
+
+Environment = Annotated[Text, BeforeValidator(_environment)]
+ComputeName = Annotated[ResourceName, BeforeValidator(_bare)]
+LoggingLevel = Annotated[Literal["info", "warning", "debug"], BeforeValidator(lowered)]
+Action = Annotated[Literal["append_row", "summary_only"], BeforeValidator(lowered)]
+
+
+class CodeSpec(Spec):
+    code: LocalPath
+    scoring_script: Script
+
+
+class RetrySpec(Spec):
+    """`max_retries` counts all tries, the first included."""
+
+    max_retries: Annotated[Integer, Field(ge=1, le=1000)] = 3
+    timeout: Annotated[Integer, Field(ge=1, le=259_200)] = 30
+
+
+class ResourcesSpec(Spec):
+    IGNORED: ClassVar[frozenset[str]] = frozenset(
+        {"instance_type", "properties", "shm_size", "docker_args", "locations", "max_instance_count"}
+    )
+
+    instance_count: Count | None = None
+    instance_type: Any = None
+    properties: Any = None
+    shm_size: Any = None
+    docker_args: Any = None
+    locations: Any = None
+    max_instance_count: Any = None
+
+
+class _Common(Spec):
+    """Keys at the root of both forms; the last ones are added by `show` and have no effect."""
+
+    name: ResourceName
+    endpoint_name: EndpointName
+    description: Text | None = None
+    tags: TextMap = Field(default_factory=dict)
+    properties: TextMap = Field(default_factory=dict)
+    model: ModelField
+    code_configuration: CodeSpec
+    environment: Environment | None = None
+    environment_variables: TextMap = Field(default_factory=dict)
+    compute: ComputeName
+    resources: ResourcesSpec = ResourcesSpec()
+    error_threshold: Level | None = None
+
+    id: Any = None
+    provisioning_state: Any = None
+    creation_context: Any = None
+
+
+class _Settings(Spec):
+    instance_count: Count | None = None
+    max_concurrency_per_instance: Count = 1
+    mini_batch_size: Count = 10
+    output_action: Action = "append_row"
+    output_file_name: FileName | None = None
+    retry_settings: RetrySpec = RetrySpec()
+    logging_level: LoggingLevel = "info"
+
+
+class SettingsSpec(_Settings):
+    """The `settings` block of the nested form."""
+
+    error_threshold: Level | None = None
+    environment_variables: TextMap = Field(default_factory=dict)
+
+
+class ModelDeploymentSpec(_Common):
+    """The form of today: `type: model`."""
+
+    type: Literal["model"]
+    settings: SettingsSpec = SettingsSpec()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelDeploymentSpec:
+        if self.error_threshold is not None and self.settings.error_threshold is not None:
+            raise refuse("error_threshold is given at the root and in settings; give it once")
+        _check(self.settings, self.resources)
+        return self
+
+    def flat(self) -> FlatDeploymentSpec:
+        """The same deployment in the flat form, which is how it is shown."""
+        given = self.settings
+        threshold = given.error_threshold if self.error_threshold is None else self.error_threshold
+        root = {key: getattr(self, key) for key in _Common.model_fields if key != "error_threshold"}
+        settings = {key: getattr(given, key) for key in _Settings.model_fields}
+        root["environment_variables"] = {**self.environment_variables, **given.environment_variables}
+        return FlatDeploymentSpec.model_construct(**root, **settings, error_threshold=threshold)
+
+
+class FlatDeploymentSpec(_Common, _Settings):
+    """The older form, and the one in which the service takes a deployment: what `settings` holds lies at the root."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FlatDeploymentSpec:
+        _check(self, self.resources)
+        return self
+
+    @property
+    def instances(self) -> int:
+        return self.instance_count or self.resources.instance_count or 1
+
+    def deployment(self, *, model: ModelReference, code: str) -> Deployment:
+        """The value, once the model is resolved and the code folder has its place in the registry."""
+        return Deployment(
+            name=self.name,
+            endpoint_name=self.endpoint_name,
+            model=model,
+            code_configuration=CodeConfiguration(code=code, scoring_script=self.code_configuration.scoring_script),
+            compute=self.compute,
+            environment=self.environment,
+            environment_variables=self.environment_variables,
+            instance_count=self.instances,
+            max_concurrency_per_instance=self.max_concurrency_per_instance,
+            mini_batch_size=self.mini_batch_size,
+            output_action=OutputAction(self.output_action),
+            output_file_name=self.output_file_name or "predictions.csv",
+            retry_settings=RetrySettings(
+                max_retries=self.retry_settings.max_retries, timeout=self.retry_settings.timeout
+            ),
+            error_threshold=-1 if self.error_threshold is None else self.error_threshold,
+            logging_level=self.logging_level,
+            description=self.description,
+            tags=self.tags,
+            properties=self.properties,
+        )
+
+
+def _check(settings: _Settings, resources: ResourcesSpec) -> None:
+    if settings.instance_count is not None and resources.instance_count is not None:
+        raise refuse("instance_count is given twice, also in resources; give it once")
+    if settings.output_action == "summary_only" and settings.output_file_name is not None:
+        raise refuse("output_file_name has no meaning with output_action summary_only; leave one of them out")
+
+
+def parse_deployment(document: Document) -> FlatDeploymentSpec:
+    """Either form. Raises InvalidInput; a document of `type: pipeline` is refused by name."""
+    kind = document.value.get("type")
+    if "type" not in document.value:
+        if "settings" in document.value:
+            raise document.refusal(("settings",), "only a document with `type: model` has it; write that, too")
+        return parse(FlatDeploymentSpec, document)
+    if kind == "pipeline":
+        raise document.refusal(
+            ("type",), "found 'pipeline'; deployments of pipelines are not supported, allowed: model"
+        )
+    return parse(ModelDeploymentSpec, document).flat()

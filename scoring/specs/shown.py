@@ -1,0 +1,213 @@
+"""Values as the flat JSON objects that `show` and `list` print. The keys are Azure's, and ours where Azure has none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from scoring.compute.cluster import Compute
+from scoring.deployment import Deployment, OutputAction
+from scoring.endpoint import Endpoint
+from scoring.job import Job, JobInput, JobInputType, JobOutput, JobProgress
+from scoring.model import Model
+from scoring.schedule import Schedule, trigger_to_dict
+
+Shown = dict[str, Any]
+"""What json.dumps takes. Keys that a kind has are always there; a value that is not known is None."""
+
+
+def to_document(value: Compute | Endpoint | Deployment | Model | Job | Schedule, *, base_url: str = "") -> Shown:
+    """The object that `show` prints. `base_url` is where the service answers, for the addresses in it."""
+    if isinstance(value, Compute):
+        return _compute(value)
+    if isinstance(value, Endpoint):
+        return _endpoint(value, base_url)
+    if isinstance(value, Deployment):
+        return _deployment(value)
+    if isinstance(value, Model):
+        return _model(value)
+    if isinstance(value, Schedule):
+        return _schedule(value)
+    return _job(value, base_url)
+
+
+def _compute(compute: Compute) -> Shown:
+    return {
+        "id": f"/compute/{compute.name}",
+        "name": compute.name,
+        "type": compute.type,
+        "size": compute.size,
+        "tier": compute.tier,
+        "min_instances": compute.min_instances,
+        "max_instances": compute.max_instances,
+        "idle_time_before_scale_down": compute.idle_time_before_scale_down,
+        "description": compute.description,
+        "tags": dict(compute.tags),
+        "provisioning_state": "Succeeded",
+        "creation_context": _created(compute.created_at),
+    }
+
+
+def _endpoint(endpoint: Endpoint, base_url: str) -> Shown:
+    return {
+        "id": f"/batch-endpoints/{endpoint.name}",
+        "name": endpoint.name,
+        "description": endpoint.description,
+        "tags": dict(endpoint.tags),
+        "properties": dict(endpoint.properties),
+        "auth_mode": endpoint.auth_mode,
+        "defaults": {"deployment_name": endpoint.default_deployment_name},
+        "location": "local",
+        "provisioning_state": "Succeeded",
+        "scoring_uri": f"{base_url}/batch-endpoints/{endpoint.name}/jobs",
+        "creation_context": _created(endpoint.created_at),
+    }
+
+
+def _deployment(deployment: Deployment) -> Shown:
+    writes_rows = deployment.output_action is OutputAction.APPEND_ROW
+    return {
+        "id": f"/batch-endpoints/{deployment.endpoint_name}/deployments/{deployment.name}",
+        "name": deployment.name,
+        "endpoint_name": deployment.endpoint_name,
+        "description": deployment.description,
+        "tags": dict(deployment.tags),
+        "properties": dict(deployment.properties),
+        "model": str(deployment.model),
+        "code_configuration": {
+            "code": deployment.code_configuration.code,
+            "scoring_script": deployment.code_configuration.scoring_script,
+        },
+        "environment": deployment.environment,
+        "environment_variables": dict(deployment.environment_variables),
+        "compute": deployment.compute,
+        "resources": {"instance_count": deployment.instance_count},
+        "max_concurrency_per_instance": deployment.max_concurrency_per_instance,
+        "mini_batch_size": deployment.mini_batch_size,
+        "output_action": deployment.output_action.value,
+        "output_file_name": deployment.output_file_name if writes_rows else None,
+        "retry_settings": {
+            "max_retries": deployment.retry_settings.max_retries,
+            "timeout": deployment.retry_settings.timeout,
+        },
+        "error_threshold": deployment.error_threshold,
+        "logging_level": deployment.logging_level,
+        "provisioning_state": "Succeeded",
+        "creation_context": _created(deployment.created_at),
+    }
+
+
+def _model(model: Model) -> Shown:
+    return {
+        "id": str(model.reference),
+        "name": model.name,
+        "version": model.version,
+        "type": model.type,
+        "path": model.path,
+        "content_hash": model.content_hash,
+        "description": model.description,
+        "tags": dict(model.tags),
+        "creation_context": _created(model.created_at),
+    }
+
+
+def _job(job: Job, base_url: str) -> Shown:
+    deployment = job.deployment
+    address = f"{base_url}/jobs/{job.name}"
+    ended = job.ended_at if job.status.is_terminal else None
+    return {
+        "id": f"/batch-endpoints/{job.endpoint_name}/jobs/{job.name}",
+        "name": job.name,
+        "type": "batch",
+        "display_name": job.display_name,
+        "experiment_name": job.experiment_name,
+        "tags": dict(job.tags),
+        "status": job.status.value,
+        "status_reason": job.status_reason,
+        "error": job.error,
+        "progress": _progress(job.progress),
+        "endpoint_name": job.endpoint_name,
+        "deployment_name": deployment.name,
+        "model": str(deployment.model),
+        "compute": deployment.compute,
+        "deployment": _deployment(deployment),
+        "input": input_document(job.input),
+        "output": {**output_document(job.output), "file_name": _deployment(deployment)["output_file_name"]},
+        "trigger": job.trigger,
+        "schedule_name": job.schedule_name,
+        "fire_time": time_text(job.fire_time),
+        "creation_context": _created(job.created_at),
+        "created_at": time_text(job.created_at),
+        "started_at": time_text(job.started_at),
+        "ended_at": time_text(ended),
+        "services": {"Studio": {"endpoint": address, "type": "Studio"}},
+    }
+
+
+def _progress(progress: JobProgress) -> Shown:
+    return {
+        "mini_batches": progress.mini_batches,
+        "mini_batches_done": progress.mini_batches_done,
+        "items": progress.items,
+        "items_succeeded": progress.items_succeeded,
+        "items_failed": progress.items_failed,
+        "items_left": max(progress.items - progress.items_succeeded - progress.items_failed, 0),
+        "retries": progress.retries,
+    }
+
+
+def _schedule(schedule: Schedule) -> Shown:
+    return {
+        "id": f"/schedules/{schedule.name}",
+        "name": schedule.name,
+        "display_name": schedule.display_name,
+        "description": schedule.description,
+        "tags": dict(schedule.tags),
+        "trigger": trigger_to_dict(schedule.trigger),
+        "create_job": {
+            "type": "batch_endpoint",
+            "endpoint": schedule.endpoint_name,
+            "deployment": schedule.deployment_name,
+            "input": input_document(schedule.input),
+            "output": output_document(schedule.output),
+        },
+        "is_enabled": schedule.is_enabled,
+        "next_fire": time_text(schedule.next_fire),
+        "last_fire": time_text(schedule.last_fire),
+        "last_job_name": schedule.last_job_name,
+        "last_skip": schedule.last_skip,
+        "last_version": schedule.last_version,
+        "provisioning_state": "Succeeded",
+        "creation_context": _created(schedule.created_at),
+    }
+
+
+def input_document(job_input: JobInput) -> Shown:
+    """Only tables have joins, a pivot and versions; they are left out where they mean nothing."""
+    shown: Shown = {"type": job_input.type.value, "path": job_input.path}
+    if job_input.type is not JobInputType.TABLE:
+        return shown
+    pivot = job_input.pivot
+    return {
+        **shown,
+        "join": list(job_input.join),
+        "pivot": None
+        if pivot is None
+        else {"index": list(pivot.index), "columns": pivot.columns, "values": list(pivot.values)},
+        "incremental": job_input.incremental,
+        "from_version": job_input.from_version,
+        "to_version": job_input.to_version,
+    }
+
+
+def output_document(output: JobOutput) -> Shown:
+    return {"type": "uri_folder", "path": output.path, "predictions": output.predictions}
+
+
+def time_text(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _created(moment: datetime | None) -> Shown:
+    return {"created_at": time_text(moment)}
