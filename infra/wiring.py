@@ -4,3 +4,64 @@ One function a part; imports are inside, so that a process loads only what it ru
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from scoring.ports import Catalog, JobStore, ScheduleStore
+    from storage.postgres.listing import Listing
+    from storage.postgres.migrate import Migration
+    from storage.postgres.static_data import Loaded
+
+# --- Postgres: schema, static data, the stores of batch scoring ----------------------------------------------------
+
+
+def migration(settings: Settings) -> Callable[[], Migration]:
+    """Call it to bring the database's schema up to date."""
+    from storage.postgres.engine import create_engine
+    from storage.postgres.migrate import upgrade
+
+    engine = create_engine(settings.address().postgres_url)
+    return lambda: upgrade(engine)
+
+
+def static_data(settings: Settings) -> Callable[[Sequence[Path], str | None], Sequence[Loaded]]:
+    """Call it with CSV files or folders, and the table of a single file, to load them."""
+    from storage.postgres.engine import create_engine
+    from storage.postgres.static_data import files_in, load
+
+    engine = create_engine(settings.address().postgres_url)
+    return lambda paths, table: load(engine, files_in(paths, table))
+
+
+def job_store(settings: Settings) -> JobStore:
+    from storage.postgres.engine import shared_engine
+    from storage.postgres.job_store import PostgresJobStore
+
+    return PostgresJobStore(shared_engine(settings.address().postgres_url))
+
+
+def catalog(settings: Settings) -> Catalog:
+    from storage.postgres.catalog import PostgresCatalog
+    from storage.postgres.engine import shared_engine
+
+    return PostgresCatalog(shared_engine(settings.address().postgres_url))
+
+
+def schedule_store(settings: Settings) -> ScheduleStore:
+    from storage.postgres.engine import shared_engine
+    from storage.postgres.schedule_store import PostgresScheduleStore
+
+    return PostgresScheduleStore(shared_engine(settings.address().postgres_url))
+
+
+def listing(settings: Settings) -> Listing:
+    """Lists of jobs, mini-batches, computes, models, endpoints, deployments and schedules."""
+    from storage.postgres.engine import shared_engine
+    from storage.postgres.listing import Listing
+
+    return Listing(shared_engine(settings.address().postgres_url))
