@@ -1,0 +1,157 @@
+"""What `run` returned, written to files: text lines for the output file, rows of columns for the predictions tables."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+class WrongReturnType(Exception):
+    """`run` returned what it may not; Azure's name for it is EntryScriptRunReturnWrongType."""
+
+
+def count(result: Any) -> int:
+    """How many rows were returned. Raises WrongReturnType."""
+    if isinstance(result, (list, tuple)) or is_frame(result):
+        return len(result)
+    kind = type(result).__name__
+    shown = kind if result is not None else "None"
+    raise WrongReturnType(f"returned {shown}; allowed are list, tuple and pandas.DataFrame")
+
+
+def is_frame(result: Any) -> bool:
+    # a script can only have made a DataFrame if pandas is loaded: no need to import it for those without
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(result, pandas.DataFrame)
+
+
+def write(result: Any, stem: str, *, text: bool, predictions: bool, keys: Any = None) -> str | None:
+    """Write the rows beside `stem` (a path without suffix), whole and flushed to disk; return the first file's path.
+
+    keys  DataFrame of the scored rows' index columns, one row each; they are added where the script left them out,
+          if it returned one row for each
+    """
+    written = []
+    if text:
+        written.append(_whole(stem + ".txt", lambda path: _write_text(result, path)))
+    if predictions:
+        if is_frame(result) and _arrow() is not None:
+            written.append(_whole(stem + ".arrow", lambda path: _write_arrow(result, path, keys)))
+        else:
+            written.append(_whole(stem + ".jsonl", lambda path: _write_json(result, path, keys)))
+    return written[0] if written else None
+
+
+def _whole(path: str, fill: Callable[[str], None]) -> str:
+    """The file under its name is complete and on disk, or it is not there."""
+    half = path + ".tmp"
+    fill(half)
+    fd = os.open(half, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(half, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return path
+
+
+def _write_text(result: Any, path: str) -> None:
+    with open(path, "wb") as file:
+        if is_frame(result):
+            file.write(_encoded(result.to_csv(header=False, index=False, sep=" ")))
+        else:
+            for item in result:
+                file.write(_encoded(str(item)) + b"\n")
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        # file names that are no UTF-8 come back as the bytes they were
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
+
+
+def _write_json(result: Any, path: str, keys: Any) -> None:
+    records = result.to_dict("records") if is_frame(result) else [_as_record(item) for item in result]
+    extra = keys.to_dict("records") if keys is not None and len(keys) == len(records) else None
+    with open(path, "w", encoding="utf-8") as file:
+        for number, record in enumerate(records):
+            row = dict(extra[number]) if extra is not None else {}
+            row.update(record)
+            file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
+
+
+def _as_record(item: Any) -> dict[Any, Any]:
+    if isinstance(item, dict):
+        return item
+    plain = _plain(item)
+    if isinstance(plain, (int, float)) and not isinstance(plain, bool):
+        return {"score": plain}
+    return {"value": plain}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it; numbers that JSON has no word for become null, unknown objects their text."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {_plain(str(key)): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(inner) for inner in value]
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays, torch's tensors
+        return _plain(value.tolist())
+    return _plain(str(value))
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        return None
+    return pyarrow
+
+
+def _write_arrow(frame: Any, path: str, keys: Any) -> None:
+    arrow = _arrow()
+    columns = {}  # type: dict[str, Any]
+    if keys is not None and len(keys) == len(frame):
+        named = {str(name) for name in frame.columns}
+        for name in keys.columns:
+            if name not in named:
+                columns[name] = arrow.array(keys[name], from_pandas=True)
+    for position, name in enumerate(frame.columns):
+        if str(name) in columns:
+            raise WrongReturnType(f"returned a DataFrame with two columns {str(name)!r}")
+        series = frame.iloc[:, position]
+        try:
+            columns[str(name)] = arrow.array(series, from_pandas=True)
+        except (arrow.ArrowInvalid, arrow.ArrowTypeError, arrow.ArrowNotImplementedError):
+            # mixed or foreign objects in a column: their text, rather than no row at all
+            columns[str(name)] = arrow.array([None if _is_null(v) else str(v) for v in series], arrow.string())
+    table = arrow.table(columns)
+    import pyarrow.ipc
+
+    with arrow.OSFile(path, "wb") as sink, pyarrow.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value != value
