@@ -66,7 +66,8 @@ def as_time(value: object) -> datetime | None:
     if value is None or value is pd.NaT:
         return None
     assert isinstance(value, datetime)
-    return value.astimezone(UTC)
+    moment = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
+    return moment.astimezone(UTC)
 
 
 def table_schemas(stores: Stores) -> dict[str, pa.Schema]:

@@ -152,12 +152,11 @@ def _create_tables(
     connection.execute("create schema lake; create schema pg; create schema sources; set search_path = 'pg,lake'")
     wanted = set()
     for schema, name in named:
+        if schema in ("", "pg") and "pg" in known.away:
+            _refuse_postgres(schema, name, known.away["pg"])
         table = known.find(schema, name)
         if table is not None:
             wanted.add(str(table))
-        elif schema in ("", "pg") and "pg" in known.away and not _is_builtin(schema, name):
-            # it may be a name that the statement itself defines (WITH): DuckDB decides, but says why if it is not
-            _must_be_defined(connection, schema, name, known)
     for table in known.tables:
         if str(table) not in wanted:
             columns = columns_sql(table.columns)
@@ -171,16 +170,11 @@ def _create_tables(
         connection.execute(f'create view {table.schema}."{table.name}" as select * from memory.main."{source}"')  # noqa: S608
 
 
-def _is_builtin(schema: str, name: str) -> bool:
-    return schema in ("information_schema", "pg_catalog") or name.startswith(("duckdb_", "pg_", "sqlite_"))
-
-
-def _must_be_defined(connection: duckdb.DuckDBPyConnection, schema: str, name: str, known: Catalog) -> None:
-    if schema == "pg" or name.casefold() in _POSTGRES_TABLES:
-        raise StoreAway("postgres", f"{name} is a Postgres table, and {known.away['pg']}")
-
-
-_POSTGRES_TABLES = frozenset(metadata.tables) - frozenset(TABLES)
+def _refuse_postgres(schema: str, name: str, reason: str) -> None:
+    """Raises StoreAway where the name means a Postgres table; else it is the lake's, DuckDB's or the statement's own."""
+    if schema == "pg" or name.casefold() in metadata.tables:
+        instead = f" (lake.{name} is the lake's)" if name.casefold() in TABLES else ""
+        raise StoreAway("postgres", f"{name} is a Postgres table{instead}, and {reason}")
 
 
 def _lake_rows(stores: Stores, table: Table) -> Any:

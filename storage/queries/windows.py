@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
@@ -77,7 +77,9 @@ def rates(stores: Stores, when: TimeRange, *, bucket: float) -> pd.DataFrame:
     found = found.set_index("bucket_start")
     whole = pd.date_range(found.index.min(), found.index.max(), freq=step)
     found = found.reindex(whole, fill_value=0).rename_axis("bucket_start").reset_index()
-    # the newest bucket is still being filled and would look like a fall
+    # a bucket that the range cuts, or that is still being filled, would look like a fall
+    if when.since is not None:
+        found = found[found["bucket_start"] >= pd.Timestamp(when.since)]
     if when.until is not None:
         found = found[found["bucket_start"] + step <= pd.Timestamp(when.until)]
     found["readings_per_second"] = found["readings"] / bucket
@@ -141,7 +143,3 @@ def last_window_by_sensor(stores: Stores) -> pd.DataFrame:
            from windows group by all order by sensor_id""",
         tables={"windows": TimeRange()},
     )
-
-
-def ended_before(until: datetime, seconds: float) -> datetime:
-    return until - timedelta(seconds=seconds)
