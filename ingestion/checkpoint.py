@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pyarrow as pa
+
+from ingestion.errors import InvalidInput
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,22 +30,14 @@ class Counters:
     windows: int = 0
     dead_letters: Mapping[str, int] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "accepted": self.accepted,
-            "late": self.late,
-            "duplicates": self.duplicates,
-            "windows": self.windows,
-            "dead_letters": dict(self.dead_letters),
-        }
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """One partition's progress, as pages and the API show it.
 
     next_offset     the first offset not yet folded
-    watermark_min   the least and the greatest watermark over the machines; None before the first reading
+    watermark_min   the least watermark of the partition's machines; None before the first reading
+    watermark_max   the greatest
     last_commit_at  wall-clock time of the commit
     machines        machines seen
     open_windows    windows (one per sensor) that have not closed
@@ -63,3 +60,91 @@ class Checkpoint:
     partition: int
     next_offset: int
     state: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """What the bytes of a checkpoint hold.
+
+    size_us   length of the windows
+    windows   one row per open window: its keys and the states of all aggregates
+    machines  one row per machine: its greatest event time, and up to where it was closed for silence
+    """
+
+    head: Progress
+    size_us: int
+    windows: pa.Table
+    machines: pa.Table
+
+
+_FORMAT = "tidemill-stream-state/1"
+
+
+def pack(state: State) -> bytes:
+    """The state as an Arrow IPC stream of one row: two tables, each an IPC stream of its own; the head as metadata."""
+    head = asdict(state.head)
+    for name in ("watermark_min", "watermark_max", "last_commit_at"):
+        head[name] = head[name].isoformat() if head[name] else None
+    schema = pa.schema(
+        [pa.field("windows", pa.binary()), pa.field("machines", pa.binary())],
+        metadata={"format": _FORMAT, "size_us": str(state.size_us), "head": json.dumps(head)},
+    )
+    row = pa.record_batch([pa.array([_bytes_of(state.windows)]), pa.array([_bytes_of(state.machines)])], schema=schema)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_batch(row)
+    return bytes(sink.getvalue())
+
+
+def unpack(data: bytes) -> State:
+    """What `pack` gave. Raises InvalidInput where the bytes are of another format."""
+    with pa.ipc.open_stream(data) as stream:
+        metadata = _metadata(stream.schema)
+        row = stream.read_next_batch()
+    return State(
+        head=_head(metadata),
+        size_us=int(metadata["size_us"]),
+        windows=_table_of(row.column("windows")[0].as_buffer()),
+        machines=_table_of(row.column("machines")[0].as_buffer()),
+    )
+
+
+def read_head(data: bytes) -> Progress:
+    """The progress alone, without reading the state."""
+    with pa.ipc.open_stream(data) as stream:
+        return _head(_metadata(stream.schema))
+
+
+def _metadata(schema: pa.Schema) -> dict[str, str]:
+    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    if metadata.get("format") != _FORMAT:
+        raise InvalidInput(f"stream state of format {metadata.get('format')!r}; this version reads {_FORMAT!r}")
+    return metadata
+
+
+def _head(metadata: Mapping[str, str]) -> Progress:
+    head = json.loads(metadata["head"])
+    for name in ("watermark_min", "watermark_max", "last_commit_at"):
+        head[name] = datetime.fromisoformat(head[name]) if head[name] else None
+    head["counters"] = Counters(**head["counters"])
+    return Progress(**head)
+
+
+def _bytes_of(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _table_of(data: Any) -> pa.Table:
+    with pa.ipc.open_stream(data) as stream:
+        return stream.read_all()
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def from_microseconds(moment_us: int) -> datetime:
+    """A moment given as microseconds since the Unix epoch."""
+    return _EPOCH + timedelta(microseconds=moment_us)

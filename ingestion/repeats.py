@@ -1,0 +1,126 @@
+"""Which readings were counted before: the same (sensor_id, event_time, sequence) within an open window. Vectorised.
+
+Readings that come in event-time order cost one comparison. Only where one is not newer than all of its window are the
+window's earlier readings searched. A reading without a sequence number is never a repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ingestion.aggregates.slots import Slots
+from ingestion.watermark import NEVER, running_maximum
+
+Ints = npt.NDArray[np.int64]
+
+
+class Repeats:
+    """What has been counted into the open windows. Windows are named by their serial, which is never used again."""
+
+    def __init__(self) -> None:
+        self._newest: Ints = np.zeros(0, np.int64)
+        self._serials: Ints = np.zeros(0, np.int64)
+        self._chunks: list[npt.NDArray[np.int64]] = []  # columns: serial, event_us, sequence
+
+    def grow(self, size: int) -> None:
+        more = size - len(self._newest)
+        if more > 0:
+            self._newest = np.concatenate((self._newest, np.full(more, NEVER, np.int64)))
+            self._serials = np.concatenate((self._serials, np.full(more, -1, np.int64)))
+
+    def open(self, slots: Slots, serials: Ints) -> None:
+        self._newest[slots] = NEVER
+        self._serials[slots] = serials
+
+    def serials_of(self, slots: Slots) -> Ints:
+        return self._serials[slots]
+
+    def pick(self, slot: Slots, local: Ints, slots: Slots, event_us: Ints, sequence: Ints, known: Ints) -> Ints | None:
+        """Take note of the readings (in order); returns the places of those that are no repeats, or None for all.
+
+        slot   of each reading; local is its index in `slots`, the distinct ones
+        known  places of the readings that carry a sequence number
+        """
+        running = running_maximum(local, event_us, self._newest[slots])
+        suspect = self._suspects(local, event_us, running, slots)
+        np.maximum.at(self._newest, slot, event_us)
+        keys = np.stack((self._serials[slot[known]], event_us[known], sequence[known]))
+        repeated = np.zeros(0, np.int64)
+        if suspect.any() and len(known):
+            repeated = known[self._repeated(keys, np.unique(self._serials[slot[suspect]]))]
+        if len(repeated) == 0:
+            if len(known):
+                self._chunks.append(keys)
+            return None
+        fresh = np.ones(len(slot), bool)
+        fresh[repeated] = False
+        self._chunks.append(keys[:, fresh[known]])
+        return np.flatnonzero(fresh)
+
+    def _suspects(self, local: Ints, event_us: Ints, running: Ints, slots: Slots) -> npt.NDArray[np.bool_]:
+        """Readings not newer than everything that came before them in their window."""
+        narrow = local.astype(np.uint16) if len(slots) <= 1 << 16 else local
+        order = np.argsort(narrow, kind="stable")
+        before = np.empty_like(running)
+        by_slot, ordered = local[order], running[order]
+        before[1:] = ordered[:-1]
+        first = np.concatenate(([True], by_slot[1:] != by_slot[:-1]))
+        before[first] = self._newest[slots[by_slot[first]]]
+        suspect = np.empty(len(local), bool)
+        suspect[order] = event_us[order] <= before
+        return suspect
+
+    def _repeated(self, keys: Ints, serials: Ints) -> Ints:
+        """Columns of `keys` that are in our notes, or earlier in `keys`, looking at the given windows only."""
+        self._join()
+        noted = self._chunks[0] if self._chunks else keys[:, :0]
+        noted = noted[:, np.isin(noted[0], serials)]
+        mine = np.flatnonzero(np.isin(keys[0], serials))
+        if len(mine) == 0:
+            return mine
+        both = np.concatenate((noted, keys[:, mine]), axis=1)
+        order = np.lexsort((np.arange(both.shape[1]), both[2], both[1], both[0]))
+        ordered = both[:, order]
+        same = np.concatenate(([False], (ordered[:, 1:] == ordered[:, :-1]).all(axis=0)))
+        places = order[same] - noted.shape[1]
+        # what stands in the notes twice cannot be: places below 0 never are repeats
+        return np.sort(mine[places[places >= 0]])
+
+    def release(self, slots: Slots) -> None:
+        gone = self._serials[slots]
+        self._join()
+        if self._chunks:
+            held = self._chunks[0]
+            self._chunks = [held[:, ~np.isin(held[0], gone)]]
+        self._serials[slots] = -1
+
+    def dump(self, slots: Slots) -> Mapping[str, pa.Array]:
+        self._join()
+        held = self._chunks[0] if self._chunks else np.zeros((3, 0), np.int64)
+        held = held[:, np.argsort(held[0], kind="stable")]
+        serials = self._serials[slots]
+        low, high = np.searchsorted(held[0], serials), np.searchsorted(held[0], serials, side="right")
+        starts = np.concatenate(([0], np.cumsum(high - low)))
+        at = np.repeat(low - starts[:-1], high - low) + np.arange(starts[-1])
+        offsets = pa.array(starts, pa.int32())
+        return {
+            "newest_us": pa.array(self._newest[slots]),
+            "noted_us": pa.ListArray.from_arrays(offsets, pa.array(held[1][at])),
+            "noted_sequence": pa.ListArray.from_arrays(offsets, pa.array(held[2][at])),
+        }
+
+    def load(self, slots: Slots, columns: Mapping[str, pa.Array]) -> None:
+        self._newest[slots] = columns["newest_us"].to_numpy()
+        sizes = columns["noted_us"].value_lengths().to_numpy()
+        event_us = columns["noted_us"].flatten().to_numpy()
+        sequence = columns["noted_sequence"].flatten().to_numpy()
+        if len(event_us):
+            self._chunks.append(np.stack((np.repeat(self._serials[slots], sizes), event_us, sequence)))
+
+    def _join(self) -> None:
+        if len(self._chunks) > 1:
+            self._chunks = [np.concatenate(self._chunks, axis=1)]
