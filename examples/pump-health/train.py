@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--quantile", type=float, default=0.998, help="of healthy held-out scores: the threshold")
     arguments = parser.parse_args()
 
+    torch.set_num_threads(1)  # so small a network only waits for a second thread
     begun = time.perf_counter()
     windows = wide(pd.read_parquet(arguments.windows))
     if arguments.until:

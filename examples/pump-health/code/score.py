@@ -31,7 +31,7 @@ def init() -> None:
 
 
 def run(mini_batch: pd.DataFrame) -> pd.DataFrame:
-    """One row per window: score, label (`normal`, `anomaly`, `unknown` where nothing was measured), top_feature."""
+    """One row per window: score, label (`normal`, `anomaly`, `unknown` where nothing was measured), and why."""
     score, top = scored(network, mini_batch, healthy)
     known = np.isfinite(score)
     label = np.where(known, np.where(score > healthy.threshold, "anomaly", "normal"), "unknown")
@@ -42,6 +42,7 @@ def run(mini_batch: pd.DataFrame) -> pd.DataFrame:
             "window_end": mini_batch["window_end"].to_numpy(),
             "score": score,
             "label": label,
+            "threshold": healthy.threshold,
             "top_feature": top,
         }
     )

@@ -1,0 +1,225 @@
+"""`tidemill evaluate`: predictions against the simulator's ground truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.cli.sql import _stores as stores_of_settings
+from scoring.errors import NotFound
+
+if TYPE_CHECKING:
+    from scoring.evaluation import EpisodeOutcome, Evaluation
+    from storage.queries.stores import Stores
+
+
+class Moment(click.ParamType):
+    """RFC 3339 with a zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; give one such as 2026-03-01T08:00:00Z", param, ctx)
+        return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tidemill evaluate
+  tidemill evaluate --endpoint pump-health --since 2026-03-02T00:00:00Z -o json
+"""
+)
+@click.option("--endpoint", metavar="NAME", help="Predictions of this endpoint only; default all.")
+@click.option("--since", type=Moment(), help="Windows that end after this time (RFC 3339; UTC where no zone is given).")
+@click.option("--until", type=Moment(), help="Windows that start before this time.")
+@click.option(
+    "--persistence",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Flagged windows in a row that make an alarm.",
+)
+@click.option(
+    "--settling",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="After a repair windows count neither way for so long: a bearing cools slowly.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
+def evaluate(
+    endpoint: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    persistence: int,
+    settling: float,
+    form: str,
+) -> None:
+    """Compare predictions with the faults that the simulator really had.
+
+    Precision and recall count windows; an episode is detected by an alarm: several flagged windows in a row.
+    Delay is from the episode's start to the alarm, lead from the alarm to the episode's end.
+    """
+    found = evaluation(
+        stores_of_settings(),
+        endpoint=endpoint,
+        since=since,
+        until=until,
+        persistence=persistence,
+        settling=timedelta(minutes=settling),
+    )
+    figures = as_json(found)
+    click.echo(json.dumps(figures, indent=2) if form == "json" else as_text(figures))
+
+
+def evaluation(
+    stores: Stores,
+    *,
+    endpoint: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    persistence: int = 3,
+    settling: timedelta = timedelta(minutes=30),
+) -> Evaluation:
+    """Read both sides and compare them. Raises NotFound where one of them is empty."""
+    from scoring.evaluation import Episode, ScoredWindow
+    from scoring.evaluation import evaluate as compare
+    from storage.queries import predictions
+    from storage.queries.stores import TimeRange
+
+    scored = predictions.rows(stores, TimeRange(since=since, until=until), endpoint=endpoint)
+    if scored.empty:
+        of = f" of endpoint {endpoint}" if endpoint else ""
+        raise NotFound(f"there are no predictions{of} in that time; `tidemill job list` shows what was scored")
+    faults = predictions.faults(stores, TimeRange())
+    if faults.empty:
+        raise NotFound("the lake knows no ground truth; `tidemill simulate` records it when its fleet has faults")
+    return compare(
+        [
+            ScoredWindow(
+                machine_id=row["machine_id"],
+                start=row["window_start"].to_pydatetime(),
+                end=row["window_end"].to_pydatetime(),
+                flagged=row["anomalous"],
+            )
+            for row in scored.to_dict("records")
+        ],
+        [
+            Episode(
+                fault_id=row["fault_id"],
+                machine_id=row["machine_id"],
+                kind=row["kind"],
+                sensor_id=row["sensor_id"] if isinstance(row["sensor_id"], str) else None,
+                starts_at=row["starts_at"].to_pydatetime(),
+                ends_at=row["ends_at"].to_pydatetime(),
+            )
+            for row in faults.to_dict("records")
+        ],
+        persistence=persistence,
+        settling=settling,
+    )
+
+
+def as_json(found: Evaluation) -> dict[str, Any]:
+    """Plain figures: ratios rounded to four places, durations in seconds, None where there is nothing to say."""
+    return {
+        "windows": found.windows,
+        "windows_settling": found.skipped,
+        "true_positives": found.true_positives,
+        "false_positives": found.false_positives,
+        "false_negatives": found.false_negatives,
+        "true_negatives": found.true_negatives,
+        "precision": _rounded(found.precision),
+        "recall": _rounded(found.recall),
+        "episodes": len(found.outcomes),
+        "episodes_detected": found.detected,
+        "episode_recall": _rounded(found.episode_recall),
+        "false_alarms": found.false_alarms,
+        "false_alarms_per_machine_day": _rounded(
+            found.false_alarms / found.machine_days if found.machine_days else None
+        ),
+        "median_delay_seconds": _seconds(found.median_delay),
+        "median_lead_seconds": _seconds(found.median_lead),
+        "kinds": [_kind(kind, outcomes) for kind, outcomes in found.by_kind().items()],
+    }
+
+
+def _kind(kind: str, outcomes: Sequence[EpisodeOutcome]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "of": outcomes[0].episode.of,
+        "episodes": len(outcomes),
+        "detected": sum(o.detected_at is not None for o in outcomes),
+        "windows": sum(o.windows for o in outcomes),
+        "flagged": sum(o.flagged for o in outcomes),
+        "median_delay_seconds": _seconds(_median(o.delay for o in outcomes)),
+        "median_lead_seconds": _seconds(_median(o.lead for o in outcomes)),
+    }
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    """The same for people."""
+    head = [
+        ("windows", f"{figures['windows']} scored ({figures['windows_settling']} settling after a repair not counted)"),
+        ("precision", _share(figures["true_positives"], figures["false_positives"], "flagged windows were faulty")),
+        ("recall", _share(figures["true_positives"], figures["false_negatives"], "faulty windows were flagged")),
+        ("episodes", f"{figures['episodes_detected']} of {figures['episodes']} detected"),
+        ("false alarms", f"{figures['false_alarms']} ({figures['false_alarms_per_machine_day']} a machine and day)"),
+        ("delay", f"{_clock(figures['median_delay_seconds'])} from an episode's start to its alarm (median)"),
+        ("lead", f"{_clock(figures['median_lead_seconds'])} from the alarm to the episode's end (median)"),
+    ]
+    lines = [f"{name:<14}{text}" for name, text in head]
+    form = "{:<18}{:<9}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}"
+    lines += ["", form.format("kind", "of", "episodes", "detected", "windows", "flagged", "delay", "lead")]
+    lines += [
+        form.format(
+            k["kind"], k["of"], k["episodes"], k["detected"], k["windows"], k["flagged"],
+            _clock(k["median_delay_seconds"]), _clock(k["median_lead_seconds"]),
+        )
+        for k in figures["kinds"]
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _share(hits: int, misses: int, what: str) -> str:
+    return f"{hits / (hits + misses):.1%} ({hits} of {hits + misses} {what})" if hits + misses else f"- (no {what})"
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}h{minutes % 60:02d}" if minutes >= 60 else f"{minutes}min"
+
+
+def _rounded(ratio: float | None) -> float | None:
+    return None if ratio is None else round(ratio, 4)
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else round(duration.total_seconds(), 3)
+
+
+def _median(durations: Iterable[timedelta | None]) -> timedelta | None:
+    known = [d.total_seconds() for d in durations if d is not None]
+    return timedelta(seconds=median(known)) if known else None
