@@ -64,12 +64,12 @@ def progress(manifest: Manifest, results: Collection[MiniBatchResult]) -> JobPro
     )
 
 
-def threshold_reason(deployment: Deployment, counted: JobProgress) -> str | None:
+def threshold_reason(deployment: Deployment, items_failed: int) -> str | None:
     """Why the job must stop now, or None: more items failed than `error_threshold` bears."""
     threshold = deployment.error_threshold
-    if threshold < 0 or counted.items_failed <= threshold:
+    if threshold < 0 or items_failed <= threshold:
         return None
-    return f"{counted.items_failed} items failed, error_threshold allows {threshold}"
+    return f"{items_failed} items failed, error_threshold allows {threshold}"
 
 
 def final_reason(deployment: Deployment, counted: JobProgress) -> str | None:
@@ -78,7 +78,7 @@ def final_reason(deployment: Deployment, counted: JobProgress) -> str | None:
     With append_row a job in which nothing succeeded fails even at error_threshold -1: an empty output file would look
     like success.
     """
-    over = threshold_reason(deployment, counted)
+    over = threshold_reason(deployment, counted.items_failed)
     if over is not None:
         return over
     nothing_came = counted.items > 0 and counted.items_succeeded == 0

@@ -84,7 +84,7 @@ class Script:
         return {}
 
     def score(self, message: dict[str, Any], loaded: Callable[[int], None]) -> dict[str, Any]:
-        """Score a mini-batch (`index`, `try`, `paths`, `stem`). An outcome: `items`, `rows`, `rows_path`; or failure."""
+        """Score a mini-batch (`index`, `try`, `paths`, `stem`). An outcome: `items`, `rows`, `rows_path`; or error."""
         name = os.path.basename(self._job["script"])
         started = time.monotonic()
         items = None

@@ -1,0 +1,160 @@
+"""A job's folder on this machine: the copy of its code, its logs in Azure's tree, where its rows and outputs go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from scoring.collect import wants_predictions, wants_text
+from scoring.errors import JobFailed
+from scoring.job import Job, JobInputType
+from scoring.manifest import Manifest
+
+_LOG_LIMIT = 64 * 1024 * 1024
+_LOG_KEPT = 16 * 1024 * 1024
+
+_README = """\
+logs/user/error.txt                              every failed try, with the script's traceback
+logs/user/error/<node>/<process>.txt             the same, by process
+logs/user/stdout/<node>/<process>.stdout.txt     what the script printed and logged
+logs/user/stderr/<node>/<process>.stderr.txt
+logs/user/entry_script_log/<node>/<process>.log.txt  EntryScript().logger
+logs/sys/node/<node>/<process>.txt               mini-batches that the process scored, with their seconds
+"""
+
+
+class Workplace:
+    """Folders of one job below `job_folder`, made when it begins. Raises JobFailed where code or script is missing."""
+
+    def __init__(self, job: Job, job_folder: Path) -> None:
+        self.results = job_folder / "results"
+        self.logs = job_folder / "logs"
+        self.code = job_folder / "code"
+        self.output = Path(job.output.path) if job.output.path else job_folder / "outputs" / "score"
+        self._job = job
+        for folder in (self.results, self.logs / "user", self.output):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.logs / "readme.txt").write_text(_README)
+        self._copy_code(Path(job.deployment.code_configuration.code))
+        self.script = self.code / job.deployment.code_configuration.scoring_script
+        if not self.script.is_file():
+            raise JobFailed(
+                f"the scoring script {job.deployment.code_configuration.scoring_script} is not in the code folder"
+            )
+
+    def message(self, *, node: str, process: str, nodes: int, model_path: str, manifest: Manifest) -> dict[str, Any]:
+        """The `job` message for one worker process (see scoring.worker)."""
+        job, deployment = self._job, self._job.deployment
+        return {
+            "op": "job",
+            "driver": "script",
+            "name": job.name,
+            "code": str(self.code),
+            "script": str(self.script),
+            "output_dir": str(self.output),
+            "logs": str(self.logs),
+            "node": node,
+            "process": process,
+            "argv": _argv(job, self.output),
+            "environment": _environment(job, self.output, model_path, nodes),
+            "logging_level": deployment.logging_level,
+            "text": wants_text(job),
+            "predictions": wants_predictions(job),
+            "table": _table(job, manifest),
+        }
+
+    def stem(self, index: int, tries: int) -> str:
+        """Result files of a try. The epoch keeps a runner that lost its lease from writing over its successor's."""
+        return str(self.results / f"{index:06d}.e{self._job.lease_epoch}.{tries}")
+
+    def note_failure(self, worker: str, index: int, tries: int, error: str, traceback: str | None) -> None:
+        """Add a failed try to logs/user/error.txt, which stays readable however many there are."""
+        path = self.logs / "user" / "error.txt"
+        if path.exists() and path.stat().st_size > _LOG_KEPT:
+            return
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{worker}: mini-batch {index}, try {tries}: {error}\n{traceback or ''}\n")
+
+    def cut_long_logs(self, node: str, process: str) -> None:
+        """Keep the beginning of what a process printed when it gets out of hand: a disk is not filled by prints."""
+        for kind in ("stdout", "stderr"):
+            path = self.logs / "user" / kind / node / f"{process}.{kind}.txt"
+            try:
+                if path.stat().st_size <= _LOG_LIMIT:
+                    continue
+                os.truncate(path, _LOG_KEPT)
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(f"\n... (cut: this file had grown beyond {_LOG_LIMIT >> 20} MiB)\n")
+            except FileNotFoundError:
+                continue
+
+    def _copy_code(self, source: Path) -> None:
+        """Scripts run in a copy: what they write beside themselves must not get into the registry."""
+        if self.code.exists():
+            return
+        if not source.is_dir():
+            raise JobFailed(f"the code folder {source} does not exist")
+        half = self.code.with_name(f"code.{os.getpid()}.tmp")
+        shutil.rmtree(half, ignore_errors=True)
+        shutil.copytree(source, half, symlinks=True, copy_function=shutil.copyfile)
+        for folder, _, _ in os.walk(half):
+            Path(folder).chmod(0o755)  # the registry's folders are read-only
+        try:
+            half.rename(self.code)
+        except OSError:
+            shutil.rmtree(half, ignore_errors=True)
+            if not self.code.exists():
+                raise
+
+
+def _argv(job: Job, output: Path) -> list[str]:
+    """The options that Azure's driver passes; scripts read some of them with parse_known_args."""
+    deployment = job.deployment
+    return [
+        "--scoring_module_name",
+        Path(deployment.code_configuration.scoring_script).name,
+        "--mini_batch_size",
+        str(deployment.mini_batch_size),
+        "--error_threshold",
+        str(deployment.error_threshold),
+        "--logging_level",
+        deployment.logging_level.upper(),
+        "--output_action",
+        deployment.output_action.value,
+        "--append_row_file_name",
+        deployment.output_file_name,
+        "--append_row_dataframe_header",
+        "False",
+        "--run_invocation_timeout",
+        str(deployment.retry_settings.timeout),
+        "--run_max_try",
+        str(deployment.retry_settings.max_retries),
+        "--output",
+        str(output),
+    ]
+
+
+def _environment(job: Job, output: Path, model_path: str, nodes: int) -> dict[str, str]:
+    return {
+        **{name: str(value) for name, value in job.deployment.environment_variables.items()},
+        "AZUREML_MODEL_DIR": model_path,
+        "AZUREML_BI_OUTPUT_PATH": str(output),
+        "AZUREML_NODE_COUNT": str(nodes),
+        "AZUREML_RUN_ID": job.name,
+        "AZUREML_EXPERIMENT_NAME": job.experiment_name or job.endpoint_name,
+    }
+
+
+def _table(job: Job, manifest: Manifest) -> dict[str, Any] | None:
+    if job.input.type is not JobInputType.TABLE:
+        return None
+    pivot = job.input.pivot
+    return {
+        "static_path": manifest.static_path,
+        "join": list(job.input.join),
+        "pivot": None
+        if pivot is None
+        else {"index": list(pivot.index), "columns": pivot.columns, "values": list(pivot.values)},
+    }

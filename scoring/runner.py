@@ -1,0 +1,400 @@
+"""The engine: takes a queued job under a lease, plans it, has it scored, commits its rows, ends it.
+
+    claim -> Preparing: check the output, freeze the input, list it, snapshot static data, store the manifest
+          -> Running: score what has not ended yet; record each end; renew the lease meanwhile
+          -> Finalizing: every sink commits once; the finisher's transaction completes the job
+
+A crash at any point is followed by another claim, which goes on from what is stored: the manifest is never planned
+twice, a mini-batch that has ended is never scored again, a sink that has committed commits nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from scoring import collect
+from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NotFound, TryAgain
+from scoring.job import Job, JobInputType, JobStatus
+from scoring.lease import Lease
+from scoring.manifest import Manifest
+from scoring.minibatch import MiniBatchResult
+from scoring.plan import plan
+from scoring.ports import Catalog, Clock, ComputeBackend, InputReader, JobFinisher, JobStore, OutputSink
+from scoring.retry import backoff
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_RECORD_SECONDS = 0.2
+_RECORD_COUNT = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerPorts:
+    """What a runner needs. `sinks` gives the places that a job's rows go to, in the order of commit.
+
+    jobs_folder  each job's files lie in a folder of its name below it
+    """
+
+    jobs: JobStore
+    catalog: Catalog
+    reader: InputReader
+    compute: ComputeBackend
+    sinks: Callable[[Job], Sequence[OutputSink]]
+    finisher: JobFinisher
+    clock: Clock
+    jobs_folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a runner holds on.
+
+    lease       how long a job stays ours without a renewal; a dead runner's job waits that long
+    store_away  how long a store may be away before the runner lets go of its job (another claim goes on with it)
+    max_claims  claims after which a job is given up: it seems to kill whoever runs it
+    """
+
+    lease: timedelta = timedelta(seconds=30)
+    store_away: timedelta = timedelta(seconds=60)
+    max_claims: int = 1000
+
+
+class Runner:
+    """Runs jobs one after the other; start several (each with an owner's name of its own) for jobs side by side."""
+
+    def __init__(self, ports: RunnerPorts, *, owner: str, patience: Patience = Patience()) -> None:
+        self._ports = ports
+        self._owner = owner
+        self._patience = patience
+
+    def run_one(self) -> Job | None:
+        """Claim the oldest waiting job and bring it to its end; None when none waits.
+
+        Raises LeaseLost when another runner took it over, TryAgain when a store stayed away: the job is not ended then,
+        and a later claim goes on with it.
+        """
+        asked_at = time.monotonic()
+        job = self._ports.jobs.claim(self._owner, self._patience.lease)
+        if job is None:
+            return None
+        lease = Lease(length=self._patience.lease, asked_at=asked_at)
+        with HeldJob(self._ports.jobs, job, lease, self._patience) as held:
+            return _Pass(self._ports, held, self._patience).to_the_end()
+
+    def serve(self, stop: threading.Event, *, wake: threading.Event | None = None, poll: float = 1.0) -> None:
+        """Run jobs until `stop` is set. `wake` (set at an invocation) ends the wait for the next look at the store."""
+        while not stop.is_set():
+            try:
+                if self.run_one() is not None:
+                    continue
+            except LeaseLost as lost:
+                _log.warning("%s: %s", self._owner, lost)
+            except TryAgain as away:
+                _log.warning("%s waits: %s", self._owner, away)
+            except Exception:
+                _log.exception("%s: the runner failed; it goes on with the next look at the store", self._owner)
+            (wake or stop).wait(poll)
+            if wake is not None:
+                wake.clear()
+
+
+class HeldJob:
+    """A job under our lease: every write goes through here, in order, and none after the lease is lost.
+
+    A thread of its own renews the lease, so that a long commit or a slow listing does not lose it.
+    """
+
+    def __init__(self, store: JobStore, job: Job, lease: Lease, patience: Patience) -> None:
+        self._store = store
+        self._job = job
+        self._lease = lease
+        self._patience = patience
+        self._lock = threading.RLock()
+        self._done = threading.Event()
+        self._lost: str | None = None
+        self._thread = threading.Thread(target=self._renew_always, name=f"lease-{job.name}", daemon=True)
+
+    def __enter__(self) -> HeldJob:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(self._patience.lease.total_seconds())
+
+    @property
+    def job(self) -> Job:
+        """As last stored; a cancel that was asked for is seen at the next write or renewal."""
+        return self._job
+
+    def check(self) -> None:
+        """Raises LeaseLost when the job is not ours any more, as far as can be known here."""
+        if self._lost is None and not self._lease.is_held(time.monotonic()):
+            self._lost = f"the lease on job {self._job.name} ended before it could be renewed"
+        if self._lost is not None:
+            raise LeaseLost(self._lost)
+
+    def save(self, job: Job, *, manifest: Manifest | None = None) -> Job:
+        """Store the job, renewing the lease. Raises LeaseLost, or TryAgain after `store_away`."""
+
+        def write() -> Job:
+            asked_at = time.monotonic()
+            stored = self._store.save(job, manifest=manifest, renew=self._lease.length)
+            self._lease = self._lease.renewed(asked_at)
+            return stored
+
+        return self._written(write)
+
+    def record(self, results: Sequence[MiniBatchResult], job: Job) -> Job:
+        """Store ends of mini-batches, and the job's progress with them."""
+        self._written(lambda: self._store.record(job, results))
+        current = replace(self._job, progress=job.progress)
+        if current.status is JobStatus.RUNNING:
+            current = replace(current, status_reason="scoring")
+        return self.save(current)
+
+    def finish(self, finisher: JobFinisher, manifest: Manifest, results: Sequence[MiniBatchResult]) -> Job:
+        return self._written(lambda: finisher.finish(self._job, manifest, results))
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """The call's answer, asking again while it raises TryAgain, for `store_away` at most; the lease is kept."""
+        ends = time.monotonic() + self._patience.store_away.total_seconds()
+        attempt = 0
+        while True:
+            self.check()
+            try:
+                return call()
+            except TryAgain as away:
+                attempt += 1
+                pause = backoff(attempt)
+                if time.monotonic() + pause > ends:
+                    raise
+                _log.info("job %s waits %.1f s: %s", self._job.name, pause, away)
+                self._done.wait(pause)
+
+    def _written(self, write: Callable[[], Job]) -> Job:
+        def once() -> Job:
+            with self._lock:
+                self.check()
+                try:
+                    self._job = write()
+                except LeaseLost as lost:
+                    self._lost = str(lost)
+                    raise
+                return self._job
+
+        return self.patiently(once)
+
+    def _renew_always(self) -> None:
+        while not self._done.wait(max(0.05, self._lease.renew_at - time.monotonic())):
+            try:
+                with self._lock:
+                    if self._done.is_set() or self._job.status.is_terminal:
+                        return
+                    if self._lease.is_due(time.monotonic()):
+                        asked_at = time.monotonic()
+                        self._job = self._store.save(self._job, renew=self._lease.length)
+                        self._lease = self._lease.renewed(asked_at)
+            except LeaseLost as lost:
+                self._lost = str(lost)
+                return
+            except Exception as error:  # whatever it is: the lease ends by itself if this goes on
+                _log.warning("the lease on job %s could not be renewed: %s", self._job.name, error)
+                self._done.wait(1.0)
+
+
+@dataclass(kw_only=True)
+class _Counted:
+    """Results of the job so far, by index, and those not yet written to the store."""
+
+    results: dict[int, MiniBatchResult] = field(default_factory=dict)
+    unwritten: list[MiniBatchResult] = field(default_factory=list)
+    written_at: float = 0.0
+    items_failed: int = 0
+
+
+class _Canceled(Exception):
+    """A cancel was asked for."""
+
+
+class _Pass:
+    """One claim's way with a job, from wherever it stands to its end."""
+
+    def __init__(self, ports: RunnerPorts, held: HeldJob, patience: Patience) -> None:
+        self._ports = ports
+        self._held = held
+        self._patience = patience
+        self._folder = ports.jobs_folder / held.job.name
+
+    def to_the_end(self) -> Job:
+        try:
+            self._stop_if_canceled()
+            if self._held.job.lease_epoch > self._patience.max_claims:
+                raise JobFailed(f"given up: {self._patience.max_claims} runners began this job and none ended it")
+            self._folder.mkdir(parents=True, exist_ok=True)
+            sinks = self._ports.sinks(self._held.job)
+            manifest, results = self._held.patiently(lambda: self._ports.jobs.manifest(self._held.job))
+            if manifest is None:
+                manifest, results = self._prepared(sinks), []
+            if self._held.job.status is not JobStatus.FINALIZING:
+                self._score(manifest, results)
+            return self._finalize(sinks, manifest)
+        except _Canceled:
+            return self._end(JobStatus.CANCELED, "canceled by request")
+        except (LeaseLost, TryAgain):
+            raise
+        except JobFailed as failed:
+            return self._end(JobStatus.FAILED, str(failed), error=failed.user_traceback)
+        except (InvalidInput, NotFound, Conflict) as refused:
+            return self._end(JobStatus.FAILED, str(refused))
+        except Exception as bug:
+            _log.exception("job %s failed by an error of tidemill itself", self._held.job.name)
+            return self._end(JobStatus.FAILED, f"tidemill itself failed: {type(bug).__name__}: {bug}")
+
+    # --- Preparing ----------------------------------------------------------------------------------------------
+
+    def _prepared(self, sinks: Sequence[OutputSink]) -> Manifest:
+        self._save(JobStatus.PREPARING, "listing the input", started=True)
+        job, reader = self._held.job, self._ports.reader
+        for sink in sinks:
+            self._held.patiently(lambda sink=sink: sink.check(job))  # type: ignore[misc]
+        frozen = self._held.patiently(lambda: reader.resolve(job.input))
+        items = self._held.patiently(lambda: reader.items(frozen))
+        if not items and not (frozen.type is JobInputType.TABLE and frozen.incremental):
+            raise JobFailed(f"the input {frozen.path} has no files to score")
+        self._stop_if_canceled()
+        static = self._held.patiently(lambda: reader.snapshot(frozen, self._folder / "static"))
+        manifest = Manifest(
+            job_name=job.name,
+            mini_batches=plan(frozen.type, items, job.deployment.mini_batch_size),
+            from_version=frozen.from_version,
+            to_version=frozen.to_version,
+            static_path=None if static is None else str(static),
+        )
+        counted = collect.progress(manifest, [])
+        planned = replace(job, input=frozen, progress=counted)
+        self._save(JobStatus.RUNNING, "starting workers", job=planned, manifest=manifest)
+        return manifest
+
+    # --- Running ------------------------------------------------------------------------------------------------
+
+    def _score(self, manifest: Manifest, stored: Sequence[MiniBatchResult]) -> None:
+        counted = _Counted(
+            results={result.index: result for result in stored},
+            written_at=time.monotonic(),
+            items_failed=sum(result.failed for result in stored),
+        )
+        remaining = manifest.remaining(counted.results)
+        if remaining:
+            if self._held.job.status is not JobStatus.RUNNING:
+                self._save(JobStatus.RUNNING, "starting workers")
+            model = self._held.job.deployment.model
+            found = self._held.patiently(lambda: self._ports.catalog.model(model.name, model.version))
+            self._ports.compute.run(
+                self._held.job,
+                remaining,
+                manifest=manifest,
+                model_path=found.path,
+                job_folder=self._folder,
+                on_result=lambda result: self._ended(manifest, counted, result),
+                should_stop=lambda: self._why_stop(manifest, counted),
+            )
+            self._write(manifest, counted)
+        self._stop_if_canceled()
+        results = list(counted.results.values())
+        progress = collect.progress(manifest, results)
+        deployment = self._held.job.deployment
+        # stopped early by the threshold, some mini-batches have no result: the threshold is the reason to name
+        reason = collect.final_reason(deployment, progress)
+        if reason is not None:
+            first = collect.first_error(results)
+            raise JobFailed(
+                reason if first is None else f"{reason}; first: {first}",
+                user_traceback=collect.first_traceback(results),
+            )
+
+    def _ended(self, manifest: Manifest, counted: _Counted, result: MiniBatchResult) -> None:
+        counted.results[result.index] = result
+        counted.unwritten.append(result)
+        counted.items_failed += result.failed
+        if len(counted.unwritten) >= _RECORD_COUNT:
+            self._write(manifest, counted)
+
+    def _why_stop(self, manifest: Manifest, counted: _Counted) -> str | None:
+        """Asked by the compute many times a second: keeps the store up to date, and says why to stop, if so."""
+        self._held.check()
+        if counted.unwritten and time.monotonic() - counted.written_at > _RECORD_SECONDS:
+            self._write(manifest, counted)
+        if self._held.job.status is JobStatus.CANCEL_REQUESTED:
+            return "a cancel was asked for"
+        return collect.threshold_reason(self._held.job.deployment, counted.items_failed)
+
+    def _write(self, manifest: Manifest, counted: _Counted) -> None:
+        """Results are written in groups: a crash repeats a fraction of a second of scoring, and no more."""
+        if not counted.unwritten:
+            return
+        progress = collect.progress(manifest, counted.results.values())
+        self._held.record(counted.unwritten, replace(self._held.job, progress=progress))
+        counted.unwritten.clear()
+        counted.written_at = time.monotonic()
+
+    # --- Finalizing ---------------------------------------------------------------------------------------------
+
+    def _finalize(self, sinks: Sequence[OutputSink], manifest: Manifest) -> Job:
+        # what is stored counts, not what we remember: sinks and finisher of a later claim must see the same
+        _, stored = self._held.patiently(lambda: self._ports.jobs.manifest(self._held.job))
+        results = collect.in_order(stored)
+        left = manifest.remaining([result.index for result in results])
+        if left:
+            raise JobFailed(f"{len(left)} mini-batches have no result, the first is {left[0].index}")
+        progress = collect.progress(manifest, results)
+        job = replace(self._held.job, progress=progress)
+        if job.status is not JobStatus.FINALIZING:
+            self._save(JobStatus.FINALIZING, "writing the output", job=job)
+        for sink in sinks:
+            self._held.patiently(lambda sink=sink: sink.commit(self._held.job, manifest, results))  # type: ignore[misc]
+        ended = replace(self._held.job, status_reason=collect.summary(progress), ended_at=self._ports.clock.now())
+        self._held.save(ended)
+        return self._held.finish(self._ports.finisher, manifest, results)
+
+    # --- moves --------------------------------------------------------------------------------------------------
+
+    def _save(
+        self,
+        status: JobStatus,
+        reason: str,
+        *,
+        job: Job | None = None,
+        manifest: Manifest | None = None,
+        started: bool = False,
+    ) -> None:
+        job = job or self._held.job
+        if started and job.started_at is None:
+            job = replace(job, started_at=self._ports.clock.now())
+        moved = replace(job, status_reason=reason) if job.status is status else job.moved(status, reason=reason)
+        self._held.save(moved, manifest=manifest)
+        self._stop_if_canceled()
+
+    def _stop_if_canceled(self) -> None:
+        if self._held.job.status is JobStatus.CANCEL_REQUESTED:
+            raise _Canceled
+
+    def _end(self, status: JobStatus, reason: str, *, error: str | None = None) -> Job:
+        job = self._held.job
+        if job.status.is_terminal:
+            return job
+        if status is JobStatus.FAILED and job.status is JobStatus.CANCEL_REQUESTED:
+            status = JobStatus.CANCELED  # it was to end anyway, and whoever canceled it looks for that word
+        ended = replace(job.moved(status, reason=reason), error=error or job.error, ended_at=self._ports.clock.now())
+        stored = self._held.save(ended)
+        if stored.status is JobStatus.CANCEL_REQUESTED:
+            return self._end(JobStatus.CANCELED, "canceled by request")
+        return stored
