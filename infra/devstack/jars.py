@@ -81,7 +81,7 @@ class JarCache:
         return [jar for jar in self.jars if not (self.root / jar.path).is_file()]
 
     def classpath(self, progress: Callable[[str], None] = lambda _: None) -> str:
-        """Fetch what is missing, verify all, return the class path. Raises NotUsable if a jar cannot be had or differs."""
+        """Fetch what is missing, verify, return the class path. Raises NotUsable if a jar cannot be had or differs."""
         missing = self.missing()
         if missing:
             progress(f"fetching {len(missing)} jars of Kafka {KAFKA} (once per user)")

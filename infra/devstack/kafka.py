@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 from infra.devstack.errors import PartFailed
 from infra.devstack.jars import JarCache
 from infra.devstack.java import Java, find_java
-from infra.devstack.processes import Launch, spawn, stop, wait_ready
+from infra.devstack.processes import Launch, shimmed, spawn, stop, wait_ready
 
 LOGGING = Path(__file__).with_name("kafka-log4j2.xml")
 LARGEST_MESSAGE = 16 * 1024 * 1024
@@ -70,7 +71,6 @@ def java_options(java: Java, *, temporary: Path) -> tuple[str, ...]:
         "-Xms96m",
         "-Xmx384m",
         "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=4",
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-UsePerfData",
         "-Djava.awt.headless=true",
@@ -122,7 +122,11 @@ class KafkaBroker:
     def _java_once(self, java: Java, classpath: str, arguments: tuple[str, ...]) -> None:
         options = java_options(java, temporary=self.directory / "tmp")
         done = subprocess.run(
-            [str(java.program), *options, "-XX:TieredStopAtLevel=1", "-cp", classpath, *arguments],
+            shimmed(
+                [str(java.program), *options, "-XX:TieredStopAtLevel=1", "-cp", classpath, *arguments],
+                uid=None,
+                death_signal=signal.SIGKILL,
+            ),
             capture_output=True,
             text=True,
             timeout=120,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from infra.devstack.errors import NotUsable
+
+# below the range from which systems take the ports of outgoing connections: a port of ours that is idle for the
+# seconds of a restart must not be lent to one of those
+FIRST, LAST = 20_000, 32_000
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -19,19 +24,22 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """`count` different ports that are free now. Held together, so that none comes twice."""
-    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((host, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+def free_ports(count: int, *, avoid: frozenset[int] = frozenset()) -> list[int]:
+    """`count` different ports that are free now, searched from a random one upwards. Raises NotUsable if too few."""
+    start = random.SystemRandom().randrange(FIRST, LAST)
+    found: list[int] = []
+    for offset in range(LAST - FIRST):
+        port = FIRST + (start - FIRST + offset) % (LAST - FIRST)
+        if len(found) == count:
+            break
+        if port not in avoid and is_free(port):
+            found.append(port)
+    if len(found) < count:
+        raise NotUsable(f"fewer than {count} TCP ports from {FIRST} to {LAST} are free on this machine")
+    return found
 
 
-def assign(names: Sequence[str], *, base: int | None, remembered: dict[str, int]) -> dict[str, int]:
+def assign(names: Sequence[str], *, base: int | None, remembered: Mapping[str, int]) -> dict[str, int]:
     """A port for each name: from the base up in order, else the remembered one, else a free one.
 
     Raises NotUsable naming each port that is in use.
@@ -41,9 +49,7 @@ def assign(names: Sequence[str], *, base: int | None, remembered: dict[str, int]
     else:
         known = {name: remembered[name] for name in names if name in remembered}
         fresh = [name for name in names if name not in known]
-        taken = set(known.values())
-        candidates = [port for port in free_ports(len(fresh) + len(taken)) if port not in taken]
-        ports = {**known, **dict(zip(fresh, candidates, strict=False))}
+        ports = {**known, **dict(zip(fresh, free_ports(len(fresh), avoid=frozenset(known.values())), strict=True))}
     used = [f"{port} ({name})" for name, port in ports.items() if not is_free(port)]
     if used:
         raise NotUsable(
