@@ -1,0 +1,89 @@
+"""The application: routers, error answers, request ids and the loops' life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from infra.api import computes, deployments, endpoints, jobs, models, schedules, state
+from infra.api.background import Background
+from infra.api.bodies import RequestIds
+from infra.api.errors import add_handlers
+from infra.api.parts import ServiceParts
+from scoring.specs.compute import ComputeSpec
+from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec
+from scoring.specs.endpoint import EndpointSpec
+from scoring.specs.invocation import InvocationSpec
+from scoring.specs.model import ModelSpec
+from scoring.specs.schedule import ScheduleSpec
+from scoring.specs.validation import Spec
+
+LOOPS_END_SECONDS = 15.0
+"""How long the runner and the scheduler may take to end; a job that was cut off is taken up again at the next start."""
+
+_SPECS: tuple[type[Spec], ...] = (
+    ComputeSpec,
+    ModelSpec,
+    EndpointSpec,
+    ModelDeploymentSpec,
+    FlatDeploymentSpec,
+    InvocationSpec,
+    ScheduleSpec,
+)
+
+
+def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
+    """The service. `is_loopback` False where it listens for other machines, under names that are not known here."""
+    background = Background(parts.loops)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        background.start()
+        try:
+            yield
+        finally:
+            background.stop(LOOPS_END_SECONDS)
+            parts.close()
+
+    app = FastAPI(
+        title="tidemill",
+        version=_version(),
+        summary="Batch endpoints, their jobs and schedules, on this machine.",
+        lifespan=life,
+    )
+    add_handlers(app)
+    app.add_middleware(RequestIds, is_loopback=is_loopback)
+    app.include_router(state.router(parts, background.ended))
+    for noun in (computes, models, endpoints, deployments, jobs, schedules):
+        app.include_router(noun.router(parts))
+    _document_bodies(app)
+    return app
+
+
+def _document_bodies(app: FastAPI) -> None:
+    """Put the specs into the OpenAPI document: routes read their bodies themselves, to name what is wrong in them."""
+    generated = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generated()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "EndpointSpec" not in schemas:
+            _, definitions = models_json_schema(
+                [(spec, "validation") for spec in _SPECS], ref_template="#/components/schemas/{model}"
+            )
+            schemas.update(definitions["$defs"])
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _version() -> str:
+    try:
+        return version("tidemill")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,86 @@
+"""How requests come in: JSON bodies as documents, request ids, and who may speak to a service without a password."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import Depends, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scoring.errors import InvalidInput
+from scoring.specs.document import MAX_BYTES, Document, body_document
+from scoring.specs.validation import Spec
+
+
+async def _body(request: Request) -> Document:
+    # a page in a browser can send text to this machine without asking, but not JSON
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidInput(f"found content-type '{kind}', wanted application/json", place="content-type")
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise InvalidInput(f"the body is larger than {MAX_BYTES} bytes, the most that is read")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise InvalidInput(f"the body is no JSON: {reason}") from None
+    return body_document(value)
+
+
+Body = Annotated[Document, Depends(_body)]
+"""A route's JSON body; a spec of `scoring.specs` parses it."""
+
+
+def documented(*kinds: type[Spec]) -> dict[str, Any]:
+    """For a route's `openapi_extra`: the body is one of these specs."""
+    references = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds]
+    schema = references[0] if len(references) == 1 else {"oneOf": references}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+class RequestIds:
+    """Gives each request an id (`x-ms-request-id`, and the log); a loopback service refuses foreign host names."""
+
+    def __init__(self, app: ASGIApp, *, is_loopback: bool) -> None:
+        self._app = app
+        self._is_loopback = is_loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["request_id"] = uuid4().hex
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-ms-request-id", request_id.encode())]
+            await send(message)
+
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        if self._is_loopback and not _is_local(host):
+            # a page whose name was pointed at this machine would otherwise speak as its user
+            body = {
+                "error": {"code": "InvalidInput", "message": f"the host '{host}' is not this machine", "target": "host"}
+            }
+            await send_with_id(
+                {"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]}
+            )
+            await send_with_id({"type": "http.response.body", "body": json.dumps(body).encode()})
+            return
+        await self._app(scope, receive, send_with_id)
+
+
+def _is_local(host: str) -> bool:
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name in {"localhost", "testserver", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

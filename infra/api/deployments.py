@@ -1,0 +1,98 @@
+"""Deployments of a batch endpoint."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+
+from infra.api.bodies import Body, documented
+from infra.api.errors import answers
+from infra.api.models import register
+from infra.api.parts import ServiceParts
+from scoring.deployment import Deployment
+from scoring.errors import InvalidInput, NotFound
+from scoring.model import Model
+from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec, parse_deployment
+from scoring.specs.references import parse_reference
+from scoring.specs.shown import Shown, to_document
+
+
+def router(parts: ServiceParts) -> APIRouter:
+    routes = APIRouter(prefix="/batch-endpoints/{endpoint_name}/deployments", tags=["batch deployments"])
+
+    @routes.get("", responses=answers(404, 503))
+    def list_deployments(endpoint_name: str) -> list[Shown]:
+        endpoint = parts.catalog.endpoint(endpoint_name.lower())
+        return [to_document(deployment) for deployment in parts.listing.deployments(endpoint.name)]
+
+    @routes.post(
+        "",
+        openapi_extra=documented(ModelDeploymentSpec, FlatDeploymentSpec),
+        responses=answers(400, 404, 409, 503),
+    )
+    def create_deployment(
+        endpoint_name: str, body: Body, set_default: bool = False, skip_script_validation: bool = False
+    ) -> Shown:
+        """Create or replace. Jobs that were invoked before keep the deployment as it was."""
+        spec = parse_deployment(body)
+        if spec.endpoint_name != endpoint_name.lower():
+            raise InvalidInput(
+                f"found '{spec.endpoint_name}', but the address names {endpoint_name.lower()}", place="endpoint_name"
+            )
+        deployment = _registered(parts, spec, skip_script_validation)
+        parts.catalog.put(deployment)
+        if set_default:
+            endpoint = parts.catalog.endpoint(deployment.endpoint_name)
+            parts.catalog.put(replace(endpoint, default_deployment_name=deployment.name))
+        return to_document(parts.catalog.deployment(deployment.endpoint_name, deployment.name))
+
+    @routes.get("/{name}", responses=answers(404, 503))
+    def show_deployment(endpoint_name: str, name: str) -> Shown:
+        return to_document(parts.catalog.deployment(endpoint_name.lower(), name))
+
+    @routes.delete("/{name}", status_code=204, responses=answers(503))
+    def delete_deployment(endpoint_name: str, name: str) -> Response:
+        """An endpoint whose default it was has none then. Deleting what is not there is done."""
+        try:
+            deployment = parts.catalog.deployment(endpoint_name.lower(), name)
+            endpoint = parts.catalog.endpoint(deployment.endpoint_name)
+        except NotFound:
+            return Response(status_code=204)
+        if endpoint.default_deployment_name == name:
+            parts.catalog.put(replace(endpoint, default_deployment_name=None))
+        parts.catalog.delete(deployment)
+        return Response(status_code=204)
+
+    return routes
+
+
+def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_validation: bool) -> Deployment:
+    """The deployment with its code and model in the registry; what can be wrong is found before anything is named."""
+    parts.catalog.endpoint(spec.endpoint_name)
+    parts.catalog.compute(spec.compute)
+    model: Model | None = None
+    if isinstance(spec.model, str):
+        reference = parse_reference(spec.model)
+        model = parts.catalog.model(reference.name, reference.version)
+    configuration = spec.code_configuration
+    code = parts.registry.add_code(Path(configuration.code), configuration.scoring_script)
+    if not skip_script_validation:
+        _check_syntax(code.path / configuration.scoring_script, configuration.scoring_script)
+    if model is None:
+        assert not isinstance(spec.model, str)
+        model = register(parts, spec.model)
+    deployment = spec.deployment(model=model.reference, code=str(code.path))
+    return replace(deployment, created_at=parts.clock.now())
+
+
+def _check_syntax(script: Path, name: str) -> None:
+    try:
+        ast.parse(script.read_bytes(), filename=name)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"{name}:{line}" if line else name
+        reason = getattr(error, "msg", None) or str(error)
+        raise InvalidInput(f"{where} is no Python: {reason}", place="code_configuration.scoring_script") from None

@@ -1,0 +1,106 @@
+"""What the service is made of. `infra.wiring` joins the parts; tests give their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from scoring.compute.cluster import Compute
+from scoring.deployment import Deployment
+from scoring.endpoint import Endpoint
+from scoring.job import Job, JobStatus
+from scoring.minibatch import MiniBatch, MiniBatchResult
+from scoring.model import Model
+from scoring.ports import Catalog, Clock, InputReader, JobStore, OutputSink, ScheduleStore
+from scoring.schedule import Schedule
+
+
+class ListedMiniBatch(Protocol):
+    @property
+    def mini_batch(self) -> MiniBatch: ...
+    @property
+    def result(self) -> MiniBatchResult | None: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
+class Listing(Protocol):
+    """The lists: queries, not methods of the stores."""
+
+    def jobs(
+        self,
+        *,
+        endpoint_name: str | None = None,
+        deployment_name: str | None = None,
+        schedule_name: str | None = None,
+        statuses: Collection[JobStatus] = (),
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Sequence[Job]: ...
+
+    def mini_batches(self, job_name: str, *, limit: int = 1000, offset: int = 0) -> Sequence[ListedMiniBatch]: ...
+
+    def computes(self) -> Sequence[Compute]: ...
+
+    def models(self, name: str | None = None) -> Sequence[Model]: ...
+
+    def endpoints(self) -> Sequence[Endpoint]: ...
+
+    def deployments(self, endpoint_name: str) -> Sequence[Deployment]: ...
+
+    def schedules(self) -> Sequence[Schedule]: ...
+
+
+class Stored(Protocol):
+    @property
+    def path(self) -> Path: ...
+    @property
+    def content_hash(self) -> str: ...
+
+
+class Registry(Protocol):
+    """Immutable copies of models and code."""
+
+    def add_model(self, source: Path) -> Stored: ...
+
+    def add_code(self, source: Path, script: str) -> Stored: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """Work that goes on beside the requests, in a thread of its own: `run` returns soon after the event is set."""
+
+    name: str
+    run: Callable[[threading.Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceParts:
+    """Everything that the routers use.
+
+    inputs, sinks   checks at the time of the invocation, so that a wrong path is the caller's error, not the job's
+    jobs_folder     each job's folder lies in it, with its outputs
+    stream          rows of GET /stream; what is away is said in words, never raised
+    ping            raises TryAgain while the database is away
+    wake            tells the runner that there is a job, so that it need not wait for its next look
+    close           ends what the parts hold open
+    """
+
+    catalog: Catalog
+    jobs: JobStore
+    schedules: ScheduleStore
+    listing: Listing
+    registry: Registry
+    inputs: InputReader
+    sinks: Callable[[Job], Sequence[OutputSink]]
+    clock: Clock
+    jobs_folder: Path
+    stream: Callable[[], dict[str, Any]]
+    ping: Callable[[], None]
+    wake: Callable[[], None] = lambda: None
+    loops: Sequence[Loop] = ()
+    close: Callable[[], None] = lambda: None

@@ -1,0 +1,77 @@
+"""Schedules that invoke endpoints by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import APIRouter, Response
+
+from infra.api.bodies import Body, documented
+from infra.api.errors import answers
+from infra.api.parts import ServiceParts
+from scoring.errors import NotFound
+from scoring.invoke import chosen_deployment
+from scoring.schedule import CronTrigger, RecurrenceTrigger, Schedule, anchored, first_fire
+from scoring.specs.schedule import ScheduleSpec, parse_schedule
+from scoring.specs.shown import Shown, to_document
+
+
+def router(parts: ServiceParts) -> APIRouter:
+    routes = APIRouter(prefix="/schedules", tags=["schedules"])
+
+    @routes.get("", responses=answers(503))
+    def list_schedules() -> list[Shown]:
+        return [to_document(schedule) for schedule in parts.listing.schedules()]
+
+    @routes.post("", openapi_extra=documented(ScheduleSpec), responses=answers(400, 404, 409, 503))
+    def create_schedule(body: Body) -> Shown:
+        """Create or replace. A replaced schedule goes on where it was: what it has scored stays scored."""
+        _, schedule = parse_schedule(body)
+        endpoint = parts.catalog.endpoint(schedule.endpoint_name)
+        parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, schedule.deployment_name))
+        parts.inputs.resolve(schedule.input)
+        return _saved(_continued(schedule))
+
+    @routes.get("/{name}", responses=answers(404, 503))
+    def show_schedule(name: str) -> Shown:
+        return to_document(parts.schedules.get(name))
+
+    @routes.post("/{name}/enable", responses=answers(404, 503))
+    def enable_schedule(name: str) -> Shown:
+        """It fires at its next time from now; times that passed while it was disabled are not made up for."""
+        return _saved(replace(parts.schedules.get(name), is_enabled=True))
+
+    @routes.post("/{name}/disable", responses=answers(404, 503))
+    def disable_schedule(name: str) -> Shown:
+        """A job that it has made goes on."""
+        return _saved(replace(parts.schedules.get(name), is_enabled=False))
+
+    @routes.delete("/{name}", status_code=204, responses=answers(503))
+    def delete_schedule(name: str) -> Response:
+        """Its jobs stay. Deleting what is not there is done."""
+        parts.schedules.delete(name)
+        return Response(status_code=204)
+
+    def _continued(schedule: Schedule) -> Schedule:
+        try:
+            before = parts.schedules.get(schedule.name)
+        except NotFound:
+            return replace(schedule, created_at=parts.clock.now())
+        return replace(
+            schedule,
+            created_at=before.created_at,
+            last_fire=before.last_fire,
+            last_job_name=before.last_job_name,
+            last_skip=before.last_skip,
+            last_version=before.last_version if before.input.path == schedule.input.path else None,
+        )
+
+    def _saved(schedule: Schedule) -> Shown:
+        now, trigger = parts.clock.now(), schedule.trigger
+        if isinstance(trigger, (CronTrigger, RecurrenceTrigger)):
+            trigger = anchored(trigger, now)
+        next_fire = first_fire(trigger, now) if schedule.is_enabled else None
+        parts.schedules.save(replace(schedule, trigger=trigger, next_fire=next_fire))
+        return to_document(parts.schedules.get(schedule.name))
+
+    return routes
