@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from infra.settings import Settings
 
 if TYPE_CHECKING:
+    from ingestion.kafka.publisher import KafkaReadingPublisher
+    from ingestion.sensors.faults import FaultEpisode
     from scoring.ports import Catalog, JobStore, ScheduleStore
     from storage.postgres.listing import Listing
     from storage.postgres.migrate import Migration
@@ -65,3 +67,25 @@ def listing(settings: Settings) -> Listing:
     from storage.postgres.listing import Listing
 
     return Listing(shared_engine(settings.address().postgres_url))
+
+
+# --- Kafka: readings out, ground truth of the simulator --------------------------------------------------------------
+
+
+def kafka_bootstrap(settings: Settings) -> str:
+    """Where the broker answers; the rest of the stack need not be known. Raises InvalidInput."""
+    return settings.kafka_bootstrap or settings.address().kafka_bootstrap
+
+
+def reading_publisher(settings: Settings) -> KafkaReadingPublisher:
+    """A connected publisher to the readings topic; close it. Raises TryAgain where the broker or the topic is away."""
+    from ingestion.kafka.publisher import KafkaReadingPublisher
+
+    return KafkaReadingPublisher(kafka_bootstrap(settings), settings.stream.topics.readings)
+
+
+def fault_writer(settings: Settings) -> Callable[[Sequence[FaultEpisode]], int]:
+    """Call it with fault episodes to store them in the lake's `faults` table; returns how many were new."""
+    from storage.lake.faults import write_faults
+
+    return lambda episodes: write_faults(settings.paths.lake, episodes)

@@ -19,10 +19,11 @@ def topics() -> None:
 @topics.command(help="Create the topics that are missing; once created, nothing changes.")
 @click.option("--wait", "wait_seconds", default=30.0, show_default=True, metavar="SECONDS", help="Wait for the broker.")
 def create(wait_seconds: float) -> None:
+    from infra.wiring import kafka_bootstrap
     from ingestion.kafka.topics import TopicAdmin, topic_specs, wait_for_broker
 
     settings = Settings()
-    bootstrap = settings.address().kafka_bootstrap
+    bootstrap = kafka_bootstrap(settings)
     wait_for_broker(bootstrap, timedelta(seconds=wait_seconds))
     specs = topic_specs(settings.stream.topics)
     with TopicAdmin(bootstrap) as admin:
@@ -35,9 +36,10 @@ def create(wait_seconds: float) -> None:
 @topics.command("list", help="Topics with their partitions, offsets and messages kept.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def list_(output: str) -> None:
+    from infra.wiring import kafka_bootstrap
     from ingestion.kafka.topics import TopicAdmin
 
-    with TopicAdmin(Settings().address().kafka_bootstrap) as admin:
+    with TopicAdmin(kafka_bootstrap(Settings())) as admin:
         states = admin.describe(admin.names())
     if output == "json":
         rows = [

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from ingestion.codec import EPOCH, to_microseconds
+from ingestion.codec import to_microseconds
 from ingestion.errors import InvalidInput
 from ingestion.reading import READING_SCHEMA
 from ingestion.sensors.catalogue import CATALOGUE
@@ -105,18 +105,15 @@ class Fleet:
         self.episodes = tuple(episodes)
         check_episodes(self.episodes, [machine.machine_id for machine in self.machines])
 
+    def reader(self) -> FleetReader:
+        """Reads the fleet from its start."""
+        return FleetReader(self.starts_at, [self._source(machine) for machine in self.machines])
+
     def slices(self, length: timedelta) -> Iterator[Slice]:
         """Consecutive slices of event time, the first at `starts_at`, without end."""
-        if length <= timedelta(0):
-            raise InvalidInput(f"slice length must be positive, not {length}")
-        sources = [self._source(machine) for machine in self.machines]
-        start = self.starts_at
+        reader = self.reader()
         while True:
-            end = start + length
-            end_us = to_microseconds(end)
-            cut = tuple(batch for source in sources for batch in [source.until(end_us)] if batch.num_rows)
-            yield Slice(start=start, end=end, batches=cut)
-            start = end
+            yield reader.next(length)
 
     def _source(self, machine: Machine) -> _Source:
         # pumps do not sample in step; milliseconds, as loggers write them
@@ -128,6 +125,24 @@ class Fleet:
             machine,
             samples(machine, self.episodes, seed=self.spec.seed, first_us=first_us, interval_us=interval_us),
         )
+
+
+class FleetReader:
+    """One passage through a fleet's readings, in slices of any lengths."""
+
+    def __init__(self, starts_at: datetime, sources: Sequence[_Source]) -> None:
+        self.position = starts_at
+        self._sources = sources
+
+    def next(self, length: timedelta) -> Slice:
+        """The readings of the next `length` of event time."""
+        if length <= timedelta(0):
+            raise ValueError(f"a slice's length must be positive, not {length}")
+        start, end = self.position, self.position + length
+        end_us = to_microseconds(end)
+        cut = tuple(batch for source in self._sources for batch in [source.until(end_us)] if batch.num_rows)
+        self.position = end
+        return Slice(start=start, end=end, batches=cut)
 
 
 class _Source:
@@ -178,8 +193,3 @@ class _Source:
         batch = pa.RecordBatch.from_arrays(columns, schema=READING_SCHEMA)
         made = ~np.isnan(values)
         return batch if made.all() else batch.filter(pa.array(made))
-
-
-def moment(time_us: int) -> datetime:
-    """UTC time of microseconds since the epoch."""
-    return EPOCH + timedelta(microseconds=time_us)

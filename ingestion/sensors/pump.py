@@ -1,6 +1,6 @@
 """A centrifugal pump: curves of head, efficiency and power, and the point where it meets its pipework.
 
-Units are in the names: flow m3/h, head m of water, pressure bar (gauge), power kW, current A; speed is a share of rated.
+Units are in the names: flow m3/h, head m of water, pressure bar (gauge), power kW, current A. Speed: share of rated.
 Affinity laws: at a speed share s, flow scales with s, head with s squared, power with s cubed.
 """
 
