@@ -176,6 +176,7 @@ class _JobRun:
                 self._end_idle()
             for slot in self._slots:
                 self._drop(slot)
+            self._check_logs(every=0)
             self._selector.close()
 
     # --- handing out --------------------------------------------------------------------------------------------
@@ -380,9 +381,9 @@ class _JobRun:
                     None,
                 )
 
-    def _check_logs(self) -> None:
+    def _check_logs(self, *, every: float = _LOG_CHECK_SECONDS) -> None:
         now = time.monotonic()
-        if now - self._logs_checked < _LOG_CHECK_SECONDS:
+        if now - self._logs_checked < every:
             return
         self._logs_checked = now
         for slot in self._slots:
@@ -417,7 +418,6 @@ class _JobRun:
                     self._selector.unregister(slot.worker)
                     self._give_back(slot.worker)
                     slot.worker = None
-        self._check_logs()
 
     def _drop(self, slot: _Slot) -> None:
         if slot.worker is None:

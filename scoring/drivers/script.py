@@ -43,6 +43,7 @@ class Script:
         self._tables = load("tables") if job["table"] is not None else None
         self._module: ModuleType | None = None
         self._takes_context = False
+        self._pid = os.getpid()
         self._path = list(sys.path)
         os.environ.clear()
         os.environ.update(environment)
@@ -149,8 +150,12 @@ class Script:
     def _call(self, mini_batch: Any, index: int) -> Any:
         assert self._module is not None
         if self._takes_context:
-            return self._module.run(mini_batch, MiniBatchContext(index))
-        return self._module.run(mini_batch)
+            result = self._module.run(mini_batch, MiniBatchContext(index))
+        else:
+            result = self._module.run(mini_batch)
+        if os.getpid() != self._pid:
+            os._exit(0)  # the script forked, and its child came back too: only the parent writes rows
+        return result
 
     def _failed(self, error: BaseException, doing: str) -> dict[str, Any]:
         outcome: dict[str, Any] = self._failures.described(error, doing)
