@@ -14,7 +14,8 @@ from infra.settings import Settings
 if TYPE_CHECKING:
     from ingestion.kafka.publisher import KafkaReadingPublisher
     from ingestion.sensors.faults import FaultEpisode
-    from scoring.ports import Catalog, JobStore, ScheduleStore
+    from scoring.job import Job
+    from scoring.ports import Catalog, InputReader, JobFinisher, JobStore, OutputSink, ScheduleStore
     from storage.postgres.listing import Listing
     from storage.postgres.migrate import Migration
     from storage.postgres.static_data import Loaded
@@ -67,6 +68,32 @@ def listing(settings: Settings) -> Listing:
     from storage.postgres.listing import Listing
 
     return Listing(shared_engine(settings.address().postgres_url))
+
+
+# --- what jobs read and write --------------------------------------------------------------------------------------
+
+
+def input_reader(settings: Settings) -> InputReader:
+    from storage.inputs.reader import InputsByType, Places
+    from storage.postgres.engine import shared_engine
+
+    engine = shared_engine(settings.address().postgres_url)
+    return InputsByType(Places(lake=settings.paths.lake, engine=engine))
+
+
+def sinks(settings: Settings) -> Callable[[Job], Sequence[OutputSink]]:
+    """For a job the sinks that its rows go to, in the order of commit; one that does not concern it writes nothing."""
+    from storage.sinks.places import Places, all_sinks
+
+    made = all_sinks(Places(lake=settings.paths.lake, jobs=settings.paths.jobs))
+    return lambda job: made
+
+
+def finisher(settings: Settings) -> JobFinisher:
+    from storage.postgres.engine import shared_engine
+    from storage.sinks.postgres_predictions import PostgresFinisher
+
+    return PostgresFinisher(shared_engine(settings.address().postgres_url))
 
 
 # --- Kafka: readings out, ground truth of the simulator --------------------------------------------------------------

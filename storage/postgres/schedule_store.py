@@ -24,19 +24,18 @@ class PostgresScheduleStore:
         self._engine = engine
 
     def save(self, schedule: Schedule) -> None:
-        """Create or replace, but for `last_version`: a job may have ended since the schedule was read.
+        """Create or replace; two who read the same schedule and both save it do not undo each other.
 
-        Only with another input path the version given is taken, as versions of two tables do not compare.
+        With a later `last_fire` than stored it is the outcome of a fire: what a user changed meanwhile stays, and a
+        schedule disabled meanwhile gets no next fire. Otherwise it is a change by a user: the outcomes of fires stay.
+        `last_version` is the finisher's alone; it is taken only with another input path, as versions of two tables
+        do not compare.
         """
         row = rows.schedule_row(schedule)
         statement = insert(schedules).values(row)
-        new: Any = statement.excluded
-        path = ("input", "path")
-        same_table = schedules.c.document[path].as_string() == new.document[path].as_string()
-        replaced = {column: new[column] for column in row if column not in {"name", "created_at"}}
-        replaced["last_version"] = sa.case((same_table, schedules.c.last_version), else_=new.last_version)
+        merged = _merged(schedules.c, statement.excluded)
         with transaction(self._engine) as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=[schedules.c.name], set_=replaced))
+            connection.execute(statement.on_conflict_do_update(index_elements=[schedules.c.name], set_=merged))
 
     def get(self, name: str) -> Schedule:
         with transaction(self._engine, read_only=True) as connection:
@@ -61,3 +60,19 @@ class PostgresScheduleStore:
     def delete(self, name: str) -> None:
         with transaction(self._engine) as connection:
             connection.execute(sa.delete(schedules).where(schedules.c.name == name))
+
+
+def _merged(stored: Any, new: Any) -> dict[str, Any]:
+    fired = sa.func.coalesce(new.last_fire > stored.last_fire, new.last_fire.is_not(None))
+    older = sa.func.coalesce(new.last_fire < stored.last_fire, stored.last_fire.is_not(None) & new.last_fire.is_(None))
+    path = ("input", "path")
+    same_table = stored.document[path].as_string() == new.document[path].as_string()
+    merged = {
+        name: sa.case((fired, stored[name]), else_=new[name]) for name in ("document", "endpoint_name", "is_enabled")
+    }
+    merged |= {
+        name: sa.case((older, stored[name]), else_=new[name]) for name in ("last_fire", "last_job_name", "last_skip")
+    }
+    merged["next_fire"] = sa.case((fired & sa.not_(stored.is_enabled), None), else_=new.next_fire)
+    merged["last_version"] = sa.case((fired | same_table, stored.last_version), else_=new.last_version)
+    return merged
