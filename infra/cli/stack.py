@@ -73,7 +73,7 @@ def status(output: str) -> None:
     else:
         print("\n".join(_table(found)))
     if not found.ready:
-        raise click.exceptions.Exit(1)
+        sys.exit(1)
 
 
 def _table(found: StackStatus) -> list[str]:
@@ -175,4 +175,4 @@ def doctor(output: str) -> None:
             if finding.verdict != "ok" and finding.mend:
                 print(f"{'':<17} {finding.mend}")
     if not passed(findings):
-        raise click.exceptions.Exit(1)
+        sys.exit(1)

@@ -20,15 +20,17 @@ def find_leftovers(home: Home) -> list[psutil.Process]:
         if process is not None:
             for one in (process, *_children(process)):
                 found[one.pid] = one
-    marker = str(home.root)
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARKER) == marker and process.status() != psutil.STATUS_ZOMBIE:
-                found[process.pid] = process
-        except (psutil.Error, OSError):
-            continue
+    found |= {process.pid: process for process in psutil.process_iter() if is_marked(process, home)}
     spared = {os.getpid(), state.supervisor.pid if state else -1}
     return [process for pid, process in sorted(found.items()) if pid not in spared]
+
+
+def is_marked(process: psutil.Process, home: Home) -> bool:
+    """Is it alive, and was it started by the stack of this home, at whatever remove?"""
+    try:
+        return bool(process.environ().get(MARKER) == str(home.root) and process.status() != psutil.STATUS_ZOMBIE)
+    except (psutil.Error, OSError):
+        return False
 
 
 def end_leftovers(home: Home, *, patience: float = 6.0) -> list[str]:

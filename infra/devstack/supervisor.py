@@ -23,7 +23,7 @@ import psutil
 
 from infra.devstack.backoff import RestartPolicy
 from infra.devstack.errors import NotUsable, StackError
-from infra.devstack.leftovers import end_leftovers
+from infra.devstack.leftovers import end_leftovers, is_marked
 from infra.devstack.logs import rotate
 from infra.devstack.parts import Part, choose, waits
 from infra.devstack.ports import assign
@@ -100,6 +100,7 @@ class Supervisor:
     def run(self, wait: Callable[[float], None] = time.sleep) -> str | None:
         """Until asked to stop, or until a part can never start: then its reason is returned, else None."""
         error: str | None = None
+        adopt_orphans(True)
         try:
             while not self._stopping:
                 self._tick()
@@ -113,6 +114,7 @@ class Supervisor:
             self._state.error = error
             self._stop_all()
             self._pool.shutdown(wait=False, cancel_futures=True)
+            adopt_orphans(False)
         return error
 
     # -- starting and watching ---------------------------------------------------------------------------------------
@@ -127,7 +129,7 @@ class Supervisor:
         if after != before or now - self._written_at > 1.0:
             self._written_at = now
             write_state(self.home, self._state)
-            sweep_adopted({one.process.pid for one in self._running.values() if one.process})
+            sweep_orphans(self.home, {one.process.pid for one in self._running.values() if one.process})
             for one in self._running.values():
                 if one.launch is not None:
                     rotate(one.launch.log)
@@ -259,7 +261,7 @@ class Supervisor:
         self._write_if_possible()
         for layer in stop_layers(list(self._running.values())):
             self._stop_layer(layer)
-        end_adopted()
+        end_leftovers(self.home, patience=0)
         for one in self._running.values():
             one.state.process = None
             one.state.state = "done" if one.state.state == "done" else "stopped"
@@ -302,38 +304,25 @@ def stop_layers(running: Sequence[Running]) -> list[list[Running]]:
     return layers
 
 
-def become_subreaper() -> None:
-    """Grandchildren whose parent dies become ours (Linux), so that they can be ended."""
+def adopt_orphans(on: bool) -> None:
+    """Whether grandchildren whose parent dies become ours (Linux), so that they can be told from those at work."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
 
 
-def sweep_adopted(own: set[int]) -> None:
-    """End and collect grandchildren that became ours as the part that started them is gone; no child of our own."""
+def sweep_orphans(home: Home, own: set[int]) -> None:
+    """End and collect grandchildren that became ours as the part that started them is gone."""
     for child in psutil.Process().children():
         if child.pid in own:
             continue
         try:
-            if child.status() != psutil.STATUS_ZOMBIE:
-                # probes and preparations run here too, but without the marker
-                if MARKER in child.environ():
-                    child.kill()
-            elif os.getpgid(child.pid) != os.getpgrp():
+            if is_marked(child, home):
+                child.kill()
+            elif child.status() == psutil.STATUS_ZOMBIE and os.getpgid(child.pid) != os.getpgrp():
                 # those in our own group are waited for by whoever started them
                 os.waitpid(child.pid, os.WNOHANG)
         except (psutil.Error, OSError):
             continue
-
-
-def end_adopted() -> None:
-    """End every process below this one that the parts left behind."""
-    left = psutil.Process().children(recursive=True)
-    for process in left:
-        try:
-            process.kill()
-        except psutil.Error:
-            continue
-    psutil.wait_procs(left, timeout=5)
 
 
 def supervise(
@@ -358,7 +347,6 @@ def supervise(
         ports = assign(PORTS, base=port_base, remembered=remembered_ports(home))
         parts = choose(stack_parts(home, ports, bind=bind), only)
         write_addresses(home, addresses(home, ports, bind=bind), ports)
-        become_subreaper()
         return _run_with_signals(Supervisor(home=home, parts=parts, progress=progress))
     finally:
         lock.release()
