@@ -5,7 +5,11 @@ One function a part; imports are inside, so that a process loads only what it ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from storage.postgres.listing import Listing
     from storage.postgres.migrate import Migration
     from storage.postgres.static_data import Loaded
+    from storage.queries.stores import Stores
 
 # --- Postgres: schema, static data, the stores of batch scoring ----------------------------------------------------
 
@@ -96,6 +101,60 @@ def finisher(settings: Settings) -> JobFinisher:
     return PostgresFinisher(shared_engine(settings.address().postgres_url))
 
 
+# --- the engines: what works on jobs beside the requests ------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engines:
+    """`loops` run until their event is set; `wake` says that there is a new job; `close` ends the worker processes."""
+
+    loops: Mapping[str, Callable[[threading.Event], None]]
+    wake: Callable[[], None]
+    close: Callable[[], None]
+
+
+def engines(settings: Settings, *, runners: int = 2) -> Engines:
+    """Job runners side by side over one pool of worker processes, and the scheduler."""
+    import uuid_utils
+
+    from scoring.clock import SystemClock
+    from scoring.compute.local import LocalCompute
+    from scoring.runner import Runner, RunnerPorts
+    from scoring.scheduler import Scheduler, SchedulerPorts
+
+    stored = catalog(settings)
+    compute = LocalCompute(stored.compute, folder=settings.paths.logs)
+    jobs, reader, clock = job_store(settings), input_reader(settings), SystemClock()
+    ports = RunnerPorts(
+        jobs=jobs,
+        catalog=stored,
+        reader=reader,
+        compute=compute,
+        sinks=sinks(settings),
+        finisher=finisher(settings),
+        clock=clock,
+        jobs_folder=settings.paths.jobs,
+    )
+    wake = threading.Event()
+    loops: dict[str, Callable[[threading.Event], None]] = {}
+    for number in range(runners):
+        runner = Runner(ports, owner=f"{socket.gethostname()}/{os.getpid()}/{number}")
+        loops[f"runner-{number}"] = lambda stop, runner=runner: runner.serve(stop, wake=wake)  # type: ignore[misc]
+    scheduler = Scheduler(
+        SchedulerPorts(
+            schedules=schedule_store(settings),
+            jobs=jobs,
+            catalog=stored,
+            reader=reader,
+            clock=clock,
+            new_name=lambda schedule: str(uuid_utils.uuid7()),
+        ),
+        on_job=lambda job: wake.set(),
+    )
+    loops["scheduler"] = scheduler.serve
+    return Engines(loops=loops, wake=wake.set, close=compute.close)
+
+
 # --- Kafka: readings out, ground truth of the simulator --------------------------------------------------------------
 
 
@@ -116,3 +175,14 @@ def fault_writer(settings: Settings) -> Callable[[Sequence[FaultEpisode]], int]:
     from storage.lake.faults import write_faults
 
     return lambda episodes: write_faults(settings.paths.lake, episodes)
+
+
+# --- the read side ---------------------------------------------------------------------------------------------------
+
+
+def stores(settings: Settings) -> Stores:
+    """Where the read side reads. Raises InvalidInput where no stack is known."""
+    from storage.queries.stores import Stores
+
+    url = settings.postgres_url.get_secret_value() if settings.postgres_url else settings.address().postgres_url
+    return Stores(lake=settings.paths.lake, postgres_url=url)

@@ -62,7 +62,7 @@ class Patience:
     max_claims  claims after which a job is given up: it seems to kill whoever runs it
     """
 
-    lease: timedelta = timedelta(seconds=30)
+    lease: timedelta = timedelta(seconds=15)
     store_away: timedelta = timedelta(seconds=60)
     max_claims: int = 1000
 
@@ -75,8 +75,10 @@ class Runner:
         self._owner = owner
         self._patience = patience
 
-    def run_one(self) -> Job | None:
+    def run_one(self, stop: threading.Event | None = None) -> Job | None:
         """Claim the oldest waiting job and bring it to its end; None when none waits.
+
+        When `stop` is set the job is let go at once, unended, with what was scored of it kept.
 
         Raises LeaseLost when another runner took it over, TryAgain when a store stayed away: the job is not ended then,
         and a later claim goes on with it.
@@ -87,13 +89,13 @@ class Runner:
             return None
         lease = Lease(length=self._patience.lease, asked_at=asked_at)
         with HeldJob(self._ports.jobs, job, lease, self._patience) as held:
-            return _Pass(self._ports, held, self._patience).to_the_end()
+            return _Pass(self._ports, held, self._patience, stop or threading.Event()).to_the_end()
 
     def serve(self, stop: threading.Event, *, wake: threading.Event | None = None, poll: float = 1.0) -> None:
         """Run jobs until `stop` is set. `wake` (set at an invocation) ends the wait for the next look at the store."""
         while not stop.is_set():
             try:
-                if self.run_one() is not None:
+                if self.run_one(stop) is not None:
                     continue
             except LeaseLost as lost:
                 _log.warning("%s: %s", self._owner, lost)
@@ -164,6 +166,10 @@ class HeldJob:
     def finish(self, finisher: JobFinisher, manifest: Manifest, results: Sequence[MiniBatchResult]) -> Job:
         return self._written(lambda: finisher.finish(self._job, manifest, results))
 
+    def let_go(self) -> Job:
+        """End the lease now, so that the next claim need not wait for its end."""
+        return self._written(lambda: self._store.save(self._job, renew=timedelta(0)))
+
     def patiently(self, call: Callable[[], T]) -> T:
         """The call's answer, asking again while it raises TryAgain, for `store_away` at most; the lease is kept."""
         ends = time.monotonic() + self._patience.store_away.total_seconds()
@@ -225,13 +231,18 @@ class _Canceled(Exception):
     """A cancel was asked for."""
 
 
+class _Stopped(Exception):
+    """This process is to end; the job is not."""
+
+
 class _Pass:
     """One claim's way with a job, from wherever it stands to its end."""
 
-    def __init__(self, ports: RunnerPorts, held: HeldJob, patience: Patience) -> None:
+    def __init__(self, ports: RunnerPorts, held: HeldJob, patience: Patience, stop: threading.Event) -> None:
         self._ports = ports
         self._held = held
         self._patience = patience
+        self._stop = stop
         self._folder = ports.jobs_folder / held.job.name
 
     def to_the_end(self) -> Job:
@@ -249,6 +260,8 @@ class _Pass:
             return self._finalize(sinks, manifest)
         except _Canceled:
             return self._end(JobStatus.CANCELED, "canceled by request")
+        except _Stopped:
+            return self._held.let_go()
         except (LeaseLost, TryAgain):
             raise
         except JobFailed as failed:
@@ -309,6 +322,8 @@ class _Pass:
             )
             self._write(manifest, counted)
         self._stop_if_canceled()
+        if self._stop.is_set():
+            raise _Stopped
         results = list(counted.results.values())
         progress = collect.progress(manifest, results)
         deployment = self._held.job.deployment
@@ -335,6 +350,8 @@ class _Pass:
             self._write(manifest, counted)
         if self._held.job.status is JobStatus.CANCEL_REQUESTED:
             return "a cancel was asked for"
+        if self._stop.is_set():
+            return "this process is to end"
         return collect.threshold_reason(self._held.job.deployment, counted.items_failed)
 
     def _write(self, manifest: Manifest, counted: _Counted) -> None:

@@ -163,17 +163,14 @@ class _JobRun:
         self._logs_checked = time.monotonic()
 
     def score_all(self) -> None:
-        ended_well = False
         try:
             while self._left and self._should_stop() is None:
                 self._hand_out()
                 self._listen(_TICK_SECONDS)
                 self._check_deadlines()
                 self._check_logs()
-            ended_well = True
+            self._end_idle()
         finally:
-            if ended_well:
-                self._end_idle()
             for slot in self._slots:
                 self._drop(slot)
             self._check_logs(every=0)
@@ -392,15 +389,17 @@ class _JobRun:
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _end_idle(self) -> None:
-        """Let idle processes call shutdown() and keep them warm; whoever takes too long is killed by the caller."""
+        """Let idle processes call shutdown() and keep them warm; busy ones, and whoever takes too long, are killed."""
         waiting = set()
         for slot in self._slots:
-            if slot.worker is not None and slot.is_ready and slot.current is None:
-                try:
-                    slot.worker.send({"op": "end"})
-                    waiting.add(slot.name)
-                except WorkerGone:
-                    continue
+            if slot.worker is None or not slot.is_ready or slot.current is not None:
+                self._drop(slot)
+                continue
+            try:
+                slot.worker.send({"op": "end"})
+                waiting.add(slot.name)
+            except WorkerGone:
+                continue
         deadline = time.monotonic() + _SHUTDOWN_LIMIT
         while waiting and time.monotonic() < deadline:
             self._should_stop()  # the caller keeps its lease in there

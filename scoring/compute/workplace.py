@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from scoring.collect import wants_predictions, wants_text
 from scoring.errors import JobFailed
@@ -32,7 +33,7 @@ class Workplace:
         self.results = job_folder / "results"
         self.logs = job_folder / "logs"
         self.code = job_folder / "code"
-        self.output = Path(job.output.path) if job.output.path else job_folder / "outputs" / "score"
+        self.output = _local(job.output.path) if job.output.path else job_folder / "outputs" / "score"
         self._job = job
         for folder in (self.results, self.logs / "user", self.output):
             folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +108,11 @@ class Workplace:
             shutil.rmtree(half, ignore_errors=True)
             if not self.code.exists():
                 raise
+
+
+def _local(path: str) -> Path:
+    """Paths are checked before a job is stored; what may come here is absolute, or a file:// URL."""
+    return Path(unquote(urlparse(path).path)) if path.startswith("file:") else Path(path).expanduser()
 
 
 def _argv(job: Job, output: Path) -> list[str]:

@@ -108,6 +108,8 @@ class MemoryJobStore:
     def record(self, job: Job, results: Sequence[MiniBatchResult]) -> Job:
         with self._lock:
             stored = self._fenced(job)
+            if stored.status.is_terminal:
+                return stored
             for result in results:
                 self._results[job.name].setdefault(result.index, result)
             return stored
@@ -119,7 +121,7 @@ class MemoryJobStore:
 
     def _fenced(self, job: Job) -> Job:
         stored = self.get(job.name)
-        if job.lease_epoch < stored.lease_epoch:
+        if job.lease_epoch != stored.lease_epoch:
             raise LeaseLost(f"job {job.name} belongs to {stored.lease_owner} now")
         return stored
 
