@@ -186,3 +186,39 @@ def stores(settings: Settings) -> Stores:
 
     url = settings.postgres_url.get_secret_value() if settings.postgres_url else settings.address().postgres_url
     return Stores(lake=settings.paths.lake, postgres_url=url)
+
+
+# --- the stream ----------------------------------------------------------------------------------------------------
+
+
+def stream_worker(settings: Settings, *, member: str, web_port: int | None) -> None:
+    """Be the stream worker until told to stop; does not return."""
+    from ingestion.kafka.dead_letters import KafkaDeadLetterQueue
+    from ingestion.pipeline import Pipeline
+    from ingestion.stream.app import run
+    from storage.lake.window_sink import LakeWindowSink
+
+    home, stream, bootstrap = settings.paths, settings.stream, settings.kafka()
+    sink = LakeWindowSink(
+        lake_root=home.lake, state_root=home.stream_state, stream=stream.name, topic=stream.topics.readings
+    )
+    letters = KafkaDeadLetterQueue(bootstrap, stream.topics.dead_letters, stream.topics.readings)
+    run(
+        stream,
+        bootstrap,
+        Pipeline(stream, sink, letters),
+        member=member,
+        web_port=web_port,
+        data_folder=home.run / "faust",
+        readiness=home.run / "stream.json",
+    )
+
+
+def stream_progress(settings: Settings) -> Mapping[int, Progress]:
+    """How far each partition of the stream is, as of its last commit."""
+    from storage.lake.stream_state import read_progress
+
+    stream = settings.stream
+    return read_progress(
+        settings.paths.lake, settings.paths.stream_state, stream.name, stream.topics.readings, stream.topics.partitions
+    )

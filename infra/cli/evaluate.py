@@ -10,27 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from infra.cli.sql import _stores as stores_of_settings
+from infra.cli.times import Moment
+from infra.settings import Settings
 from scoring.errors import NotFound
 
 if TYPE_CHECKING:
     from scoring.evaluation import EpisodeOutcome, Evaluation
     from storage.queries.stores import Stores
-
-
-class Moment(click.ParamType):
-    """RFC 3339 with a zone."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; give one such as 2026-03-01T08:00:00Z", param, ctx)
-        return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
 
 
 @click.command(
@@ -41,8 +27,8 @@ Examples:
 """
 )
 @click.option("--endpoint", metavar="NAME", help="Predictions of this endpoint only; default all.")
-@click.option("--since", type=Moment(), help="Windows that end after this time (RFC 3339; UTC where no zone is given).")
-@click.option("--until", type=Moment(), help="Windows that start before this time.")
+@click.option("--since", type=Moment(), help="Windows that end after this time, or how long ago.")
+@click.option("--until", type=Moment(), help="Windows that start before this time, or how long ago.")
 @click.option(
     "--persistence",
     type=click.IntRange(min=1),
@@ -69,8 +55,8 @@ Examples:
 )
 def evaluate(
     endpoint: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    since: datetime | timedelta | None,
+    until: datetime | timedelta | None,
     persistence: int,
     settling: float,
     form: str,
@@ -80,11 +66,13 @@ def evaluate(
     Precision and recall count windows; an episode is detected by an alarm: several flagged windows in a row.
     Delay is from the episode's start to the alarm, lead from the alarm to the episode's end.
     """
+    from infra.wiring import stores
+
     found = evaluation(
-        stores_of_settings(),
+        stores(Settings()),
         endpoint=endpoint,
-        since=since,
-        until=until,
+        since=_moment(since),
+        until=_moment(until),
         persistence=persistence,
         settling=timedelta(minutes=settling),
     )
@@ -162,6 +150,10 @@ def as_json(found: Evaluation) -> dict[str, Any]:
         "median_lead_seconds": _seconds(found.median_lead),
         "kinds": [_kind(kind, outcomes) for kind, outcomes in found.by_kind().items()],
     }
+
+
+def _moment(given: datetime | timedelta | None) -> datetime | None:
+    return datetime.now(UTC) - given if isinstance(given, timedelta) else given
 
 
 def _kind(kind: str, outcomes: Sequence[EpisodeOutcome]) -> dict[str, Any]:
