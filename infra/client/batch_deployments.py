@@ -1,0 +1,42 @@
+"""Deployments of a batch endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.client.connection import Connection, Document, Documents, segment
+
+
+class BatchDeploymentsClient:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create(
+        self,
+        endpoint_name: str,
+        document: Mapping[str, Any],
+        *,
+        set_default: bool = False,
+        skip_script_validation: bool = False,
+    ) -> Document:
+        """Create or replace; with `set_default` the endpoint's invocations go to it from now on."""
+        return self._connection.one(
+            "POST",
+            _path(endpoint_name),
+            body=document,
+            parameters={"set_default": set_default, "skip_script_validation": skip_script_validation},
+        )
+
+    def show(self, endpoint_name: str, name: str) -> Document:
+        return self._connection.one("GET", f"{_path(endpoint_name)}/{segment(name)}")
+
+    def list(self, endpoint_name: str) -> Documents:
+        return self._connection.many(_path(endpoint_name))
+
+    def delete(self, endpoint_name: str, name: str) -> None:
+        self._connection.delete(f"{_path(endpoint_name)}/{segment(name)}")
+
+
+def _path(endpoint_name: str) -> str:
+    return f"/batch-endpoints/{segment(endpoint_name.lower())}/deployments"
