@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from infra.settings import Settings
 
 if TYPE_CHECKING:
+    from infra.api.parts import ServiceParts
+    from ingestion.checkpoint import Progress
     from ingestion.kafka.publisher import KafkaReadingPublisher
     from ingestion.sensors.faults import FaultEpisode
     from scoring.job import Job
@@ -198,7 +200,7 @@ def stream_worker(settings: Settings, *, member: str, web_port: int | None) -> N
     from ingestion.stream.app import run
     from storage.lake.window_sink import LakeWindowSink
 
-    home, stream, bootstrap = settings.paths, settings.stream, settings.kafka()
+    home, stream, bootstrap = settings.paths, settings.stream, kafka_bootstrap(settings)
     sink = LakeWindowSink(
         lake_root=home.lake, state_root=home.stream_state, stream=stream.name, topic=stream.topics.readings
     )
@@ -221,4 +223,65 @@ def stream_progress(settings: Settings) -> Mapping[int, Progress]:
     stream = settings.stream
     return read_progress(
         settings.paths.lake, settings.paths.stream_state, stream.name, stream.topics.readings, stream.topics.partitions
+    )
+
+
+def topic_ends(settings: Settings) -> Callable[[], Mapping[int, int]]:
+    """Call it for the next offset to be written, by partition. It keeps its connection while the broker answers."""
+    from datetime import timedelta
+
+    from ingestion.errors import IngestionError
+    from ingestion.kafka.topics import TopicAdmin
+
+    held: list[TopicAdmin] = []
+
+    def ends() -> Mapping[int, int]:
+        if not held:
+            held.append(TopicAdmin(kafka_bootstrap(settings), limit=timedelta(seconds=4)))
+        try:
+            return held[0].end_offsets(settings.stream.topics.readings)
+        except IngestionError:
+            held.pop().close()
+            raise
+
+    return ends
+
+
+# --- the service -----------------------------------------------------------------------------------------------------
+
+
+def service_parts(settings: Settings) -> ServiceParts:
+    """All that `tidemill serve` is made of."""
+    from infra.api.parts import Loop, ServiceParts
+    from infra.api.stream_look import StreamLook
+    from scoring.clock import SystemClock
+    from storage.postgres.engine import shared_engine, transaction
+    from storage.registry import Registry
+
+    engine = shared_engine(settings.address().postgres_url)
+
+    def ping() -> None:
+        with transaction(engine, read_only=True) as connection:
+            connection.exec_driver_sql("select 1")
+
+    registry = Registry(settings.paths.registry)
+    registry.sweep()
+    working = engines(settings)
+    return ServiceParts(
+        catalog=catalog(settings),
+        jobs=job_store(settings),
+        schedules=schedule_store(settings),
+        listing=listing(settings),
+        registry=registry,
+        inputs=input_reader(settings),
+        sinks=sinks(settings),
+        clock=SystemClock(),
+        jobs_folder=settings.paths.jobs,
+        stream=StreamLook(
+            lambda: stream_progress(settings), topic_ends(settings), topic=settings.stream.topics.readings
+        ),
+        ping=ping,
+        wake=working.wake,
+        loops=[Loop(name=name, run=run) for name, run in working.loops.items()],
+        close=working.close,
     )

@@ -11,6 +11,7 @@ from infra.api.errors import answers
 from infra.api.parts import ServiceParts
 from scoring.errors import NotFound
 from scoring.invoke import chosen_deployment
+from scoring.job import JobInputType
 from scoring.schedule import CronTrigger, RecurrenceTrigger, Schedule, anchored, first_fire
 from scoring.specs.schedule import ScheduleSpec, parse_schedule
 from scoring.specs.shown import Shown, to_document
@@ -29,7 +30,8 @@ def router(parts: ServiceParts) -> APIRouter:
         _, schedule = parse_schedule(body)
         endpoint = parts.catalog.endpoint(schedule.endpoint_name)
         parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, schedule.deployment_name))
-        parts.inputs.resolve(schedule.input)
+        if schedule.input.type is not JobInputType.TABLE:  # the first window may still be to come
+            parts.inputs.resolve(schedule.input)
         return _saved(_continued(schedule))
 
     @routes.get("/{name}", responses=answers(404, 503))

@@ -134,3 +134,16 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     for inner in _members(annotation):
         if isinstance(inner, type) and get_origin(inner) is None and issubclass(inner, BaseModel):
             yield inner
+
+
+def without_effect(spec: BaseModel) -> list[str]:
+    """Paths of keys that were given, and are taken only so that files written for Azure need no change."""
+    ignored: frozenset[str] = getattr(spec, "IGNORED", frozenset())
+    found = []
+    for name in sorted(spec.model_fields_set):
+        value = getattr(spec, name)
+        if name in ignored and value is not None:
+            found.append(name)
+        elif isinstance(value, BaseModel):
+            found += [f"{name}.{inner}" for inner in without_effect(value)]
+    return found

@@ -1,0 +1,80 @@
+"""`tidemill batch-deployment`: what does an endpoint's work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from infra.cli.command import (
+    Noun,
+    body,
+    confirm,
+    connected,
+    endpoint_option,
+    name_option,
+    set_option,
+    written,
+    yes_option,
+)
+
+
+@click.group("batch-deployment", cls=Noun)
+def batch_deployment() -> None:
+    """Deployments of a batch endpoint: a model, a scoring script and a compute."""
+
+
+@batch_deployment.command()
+@click.option("-f", "--file", type=click.Path(), required=True, help="YAML file that describes it.")
+@click.option("-n", "--name", help="Its name; beats the file's.")
+@click.option("-e", "--endpoint-name", help="The endpoint; beats the file's.")
+@click.option("--set-default", is_flag=True, help="Make it the endpoint's default deployment.")
+@click.option("--skip-script-validation", is_flag=True, help="Do not check the scoring script's syntax.")
+@set_option
+def create(
+    file: str,
+    name: str | None,
+    endpoint_name: str | None,
+    set_default: bool,
+    skip_script_validation: bool,
+    sets: tuple[str, ...],
+) -> Any:
+    """Create a deployment, or replace it; jobs that were invoked before keep it as it was.
+
+    Example: tidemill batch-deployment create --file deployment.yml --set-default
+    """
+    from scoring.specs.deployment import parse_deployment
+
+    spec = parse_deployment(written(file, sets, name=name, endpoint_name=endpoint_name))
+    with connected() as client:
+        return client.batch_deployments.create(
+            spec.endpoint_name, body(spec), set_default=set_default, skip_script_validation=skip_script_validation
+        )
+
+
+@batch_deployment.command()
+@name_option
+@endpoint_option
+def show(name: str, endpoint_name: str) -> Any:
+    """Show a deployment. Example: tidemill batch-deployment show -n torch -e pump-health"""
+    with connected() as client:
+        return client.batch_deployments.show(endpoint_name, name)
+
+
+@batch_deployment.command("list")
+@endpoint_option
+def list_(endpoint_name: str) -> Any:
+    """List an endpoint's deployments. Example: tidemill batch-deployment list -e pump-health -o table"""
+    with connected() as client:
+        return client.batch_deployments.list(endpoint_name)
+
+
+@batch_deployment.command()
+@name_option
+@endpoint_option
+@yes_option
+def delete(name: str, endpoint_name: str, yes: bool) -> None:
+    """Delete a deployment; jobs go on. Example: tidemill batch-deployment delete -n torch -e pump-health --yes"""
+    confirm(f"deployment {name} of endpoint {endpoint_name}", yes)
+    with connected() as client:
+        client.batch_deployments.delete(endpoint_name, name)

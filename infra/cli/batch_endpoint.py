@@ -1,0 +1,151 @@
+"""`tidemill batch-endpoint`: stable names that are invoked."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from infra.cli.command import (
+    Noun,
+    body,
+    confirm,
+    connected,
+    file_option,
+    name_option,
+    set_option,
+    written,
+    yes_option,
+)
+from scoring.errors import InvalidInput
+
+
+@click.group("batch-endpoint", cls=Noun)
+def batch_endpoint() -> None:
+    """Batch endpoints: create them, deploy behind them, invoke them."""
+
+
+@batch_endpoint.command()
+@click.option("-n", "--name", help="Its name.")
+@file_option
+@set_option
+def create(file: str | None, sets: tuple[str, ...], name: str | None) -> Any:
+    """Create an endpoint. Example: tidemill batch-endpoint create --name pump-health"""
+    from scoring.specs.endpoint import EndpointSpec
+    from scoring.specs.validation import parse
+
+    spec = parse(EndpointSpec, written(file, sets, name=name))
+    with connected() as client:
+        return client.batch_endpoints.create(body(spec))
+
+
+@batch_endpoint.command()
+@name_option
+@file_option
+@click.option("--defaults", multiple=True, metavar="deployment_name=NAME", help="Set the default deployment.")
+@set_option
+def update(name: str, file: str | None, defaults: tuple[str, ...], sets: tuple[str, ...]) -> Any:
+    """Change an endpoint.
+
+    Example: tidemill batch-endpoint update -n pump-health --set defaults.deployment_name=torch
+    """
+    from scoring.specs.document import Document
+    from scoring.specs.endpoint import EndpointSpec
+    from scoring.specs.validation import parse
+
+    with connected() as client:
+        document = Document(value=client.batch_endpoints.show(name))
+        if file is not None:
+            given = written(file, (), name=name)
+            parse(EndpointSpec, given)
+            for key, value in given.value.items():
+                document = document.with_value((key,), value, origin=given.place((key,)) or file)
+        document = document.with_settings([f"defaults.{pair}" for pair in defaults]).with_settings(sets)
+        return client.batch_endpoints.update(name, body(parse(EndpointSpec, document)))
+
+
+@batch_endpoint.command()
+@name_option
+def show(name: str) -> Any:
+    """Show an endpoint. Example: tidemill batch-endpoint show -n pump-health --query scoring_uri -o tsv"""
+    with connected() as client:
+        return client.batch_endpoints.show(name)
+
+
+@batch_endpoint.command("list")
+def list_() -> Any:
+    """List the endpoints. Example: tidemill batch-endpoint list --query "[].name" -o tsv"""
+    with connected() as client:
+        return client.batch_endpoints.list()
+
+
+@batch_endpoint.command()
+@name_option
+@yes_option
+def delete(name: str, yes: bool) -> None:
+    """Delete an endpoint and its deployments; its jobs stay. Example: tidemill batch-endpoint delete -n x --yes"""
+    confirm(f"endpoint {name} and its deployments", yes)
+    with connected() as client:
+        client.batch_endpoints.delete(name)
+
+
+@batch_endpoint.command("list-jobs")
+@name_option
+@click.option("-r", "--max-results", type=int, default=50, show_default=True)
+def list_jobs(name: str, max_results: int) -> Any:
+    """List the endpoint's jobs, newest first. Example: tidemill batch-endpoint list-jobs -n pump-health -o table"""
+    with connected() as client:
+        return client.batch_endpoints.list_jobs(name, max_results=max_results)
+
+
+@batch_endpoint.command()
+@click.option("-n", "--name", help="The endpoint.")
+@click.option("-d", "--deployment-name", help="The deployment; default the endpoint's default.")
+@click.option("-f", "--file", type=click.Path(), help="YAML file with input, output, deployment and settings.")
+@click.option("--input", "input_path", metavar="PATH", help="A folder or file, or a table such as lake://windows.")
+@click.option("--input-type", help="uri_folder (default), uri_file or table.")
+@click.option("--output-path", metavar="PATH", help="Folder for the predictions; default the job's own.")
+@click.option("-m", "--mini-batch-size", help="For this job alone.")
+@click.option("-c", "--instance-count", help="For this job alone.")
+@click.option("--job-name", help="Default: a generated one.")
+@click.option("--experiment-name", help="Default: the endpoint's name.")
+@set_option
+def invoke(
+    name: str | None,
+    deployment_name: str | None,
+    file: str | None,
+    input_path: str | None,
+    input_type: str | None,
+    output_path: str | None,
+    sets: tuple[str, ...],
+    **options: Any,
+) -> Any:
+    """Make a job of this endpoint and print it; follow it with `tidemill job stream`.
+
+    Example: tidemill batch-endpoint invoke -n pump-health --input ./images --query name -o tsv
+    """
+    from scoring.specs.invocation import InvocationSpec
+    from scoring.specs.validation import parse
+
+    is_table = input_path is not None and input_path.startswith("lake://")
+    document = written(
+        file,
+        sets,
+        deployment=deployment_name,
+        input__path=_absolute(input_path),
+        input__type=input_type or ("table" if is_table else None),
+        output__path=_absolute(output_path),
+        **options,
+    )
+    spec = parse(InvocationSpec, document)
+    endpoint = name or spec.endpoint
+    if endpoint is None:
+        raise InvalidInput("missing; name the endpoint, here or as `endpoint` in the file", place="--name")
+    with connected() as client:
+        # a name on the command line beats the file's
+        return client.batch_endpoints.invoke(endpoint, {**body(spec), "endpoint": endpoint.lower()})
+
+
+def _absolute(path: str | None) -> str | None:
+    return os.path.abspath(os.path.expanduser(path)) if path and ":" not in path else path

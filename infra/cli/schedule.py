@@ -1,0 +1,79 @@
+"""`tidemill schedule`: endpoints that are invoked by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from infra.cli.command import Noun, body, confirm, connected, name_option, set_option, written, yes_option
+from scoring.errors import InvalidInput
+
+
+@click.group(cls=Noun)
+def schedule() -> None:
+    """Schedules: when an endpoint is invoked by itself, and with which input."""
+
+
+@schedule.command()
+@click.option("-f", "--file", type=click.Path(), required=True, help="YAML file that describes it.")
+@click.option("-n", "--name", help="Its name; beats the file's.")
+@set_option
+def create(file: str, name: str | None, sets: tuple[str, ...]) -> Any:
+    """Create a schedule, or replace it; it remembers what it has scored.
+
+    Example: tidemill schedule create --file schedule.yml
+    """
+    from scoring.specs.schedule import parse_schedule
+
+    spec, _ = parse_schedule(written(file, sets, name=name))
+    with connected() as client:
+        return client.schedules.create(body(spec))
+
+
+@schedule.command()
+@name_option
+def show(name: str) -> Any:
+    """Show a schedule. Example: tidemill schedule show -n every-minute --query next_fire -o tsv"""
+    with connected() as client:
+        return client.schedules.show(name)
+
+
+@schedule.command("list")
+@click.option("--include-disabled", is_flag=True, help="Also those that are disabled.")
+@click.option("--disabled-only", is_flag=True, help="Only those that are disabled.")
+@click.option("-r", "--max-results", type=int, help="At most so many.")
+def list_(include_disabled: bool, disabled_only: bool, max_results: int | None) -> Any:
+    """List the schedules. Example: tidemill schedule list --include-disabled -o table"""
+    if include_disabled and disabled_only:
+        raise InvalidInput("--include-disabled and --disabled-only exclude each other")
+    with connected() as client:
+        found = client.schedules.list()
+    wanted = {False} if disabled_only else {True, False} if include_disabled else {True}
+    return [schedule for schedule in found if schedule["is_enabled"] in wanted][:max_results]
+
+
+@schedule.command()
+@name_option
+def enable(name: str) -> Any:
+    """Let a schedule fire again, from its next time on. Example: tidemill schedule enable -n every-minute"""
+    with connected() as client:
+        return client.schedules.enable(name)
+
+
+@schedule.command()
+@name_option
+def disable(name: str) -> Any:
+    """Stop a schedule from firing. Example: tidemill schedule disable -n every-minute"""
+    with connected() as client:
+        return client.schedules.disable(name)
+
+
+@schedule.command()
+@name_option
+@yes_option
+def delete(name: str, yes: bool) -> None:
+    """Delete a schedule; its jobs stay. Example: tidemill schedule delete -n every-minute --yes"""
+    confirm(f"schedule {name}", yes)
+    with connected() as client:
+        client.schedules.delete(name)
