@@ -289,7 +289,11 @@ def _stop_supervisor(home: Home, process: psutil.Process, deadline: float, progr
     if is_up(home):
         progress("the supervisor did not stop in time, killed")
         process.kill()
+    # it lets go of the lock a moment before it ends
+    try:
         process.wait(timeout=5)
+    except psutil.TimeoutExpired:
+        pass
     state = read_state(home)
     for part in state.parts if state else []:
         if not part.once:
