@@ -35,6 +35,9 @@ MACHINE_FAULTS = tuple(kind for kind in FaultKind if not kind.is_of_sensor)
 SENSOR_FAULTS = tuple(kind for kind in FaultKind if kind.is_of_sensor)
 
 
+_SHORTEST_SPAN = timedelta(minutes=10)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultEpisode:
     """One fault from its first trace to its repair.
@@ -98,7 +101,8 @@ class FaultPlan:
     """How often what goes wrong.
 
     kinds             what may happen; empty is a fleet without faults
-    rate              faults per machine and day, on average over the fleet; some happen wherever it is above 0
+    rate              faults per machine and day, on average over the fleet; at least one where it is above 0 and
+                      there are ten minutes or more to plan for
     healthy_for       nothing goes wrong for this long after the start: time to learn what is normal
     shortest, longest length of an episode; shorter where the time planned for is too short
     """
@@ -125,7 +129,7 @@ def plan_episodes(
     """
     begin = starts_at + plan.healthy_for
     span = ends_at - begin
-    if not plan.kinds or plan.rate == 0 or not machines or span <= timedelta(0):
+    if not plan.kinds or plan.rate == 0 or not machines or span < _SHORTEST_SPAN:
         return ()
     wanted = max(1, round(plan.rate * len(machines) * (span / timedelta(days=1))))
     longest = min(plan.longest, span * 0.8)
