@@ -23,6 +23,8 @@ class StreamSettings:
 
     name               goes into the lake's application-transaction ids; renaming it starts the stream afresh
     commit_interval    longest time that a closed window waits for its Delta commit
+    progress_interval  longest time that folded readings wait for a commit where no window closes
+    commit_readings    folded readings after which a commit is due at once: bounds what a restart folds again
     idle_timeout       wall-clock silence of a machine, at the end of its partition, after which its open windows close
     max_future_skew    a reading this far ahead of its Kafka record timestamp is dead-lettered, not believed
     min_event_time     a reading before it is dead-lettered (1970 is a broken clock, not history)
@@ -36,6 +38,8 @@ class StreamSettings:
         default_factory=lambda: WindowSpec(size=timedelta(seconds=60), allowed_lateness=timedelta(seconds=30))
     )
     commit_interval: timedelta = timedelta(seconds=1)
+    progress_interval: timedelta = timedelta(seconds=5)
+    commit_readings: int = 1_000_000
     idle_timeout: timedelta = timedelta(seconds=15)
     max_future_skew: timedelta = timedelta(minutes=5)
     min_event_time: datetime = datetime(2000, 1, 1, tzinfo=UTC)
