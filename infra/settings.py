@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     dashboard_url: str | None = Field(default=None, description="the dashboard elsewhere")
     bind: str = Field(default="127.0.0.1", description="address that the service and the dashboard listen on")
 
+    readings_topic: str = Field(
+        default="sensor-readings",
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Kafka topic of the readings; the dead letters' is `<it>-dead-letters`",
+    )
     partitions: int = Field(default=4, ge=1, description="partitions of the readings topic")
     window_seconds: float = Field(default=60.0, gt=0, description="length of the tumbling windows")
     allowed_lateness_seconds: float = Field(default=30.0, ge=0, description="how late a reading may come")
@@ -93,7 +98,12 @@ class Settings(BaseSettings):
     @property
     def stream(self) -> StreamSettings:
         return StreamSettings(
-            topics=TopicSettings(partitions=self.partitions),
+            group_id=f"tidemill-windows-{self.readings_topic}",
+            topics=TopicSettings(
+                readings=self.readings_topic,
+                dead_letters=f"{self.readings_topic}-dead-letters",
+                partitions=self.partitions,
+            ),
             window=WindowSpec(
                 size=timedelta(seconds=self.window_seconds),
                 allowed_lateness=timedelta(seconds=self.allowed_lateness_seconds),
