@@ -83,7 +83,11 @@ def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_valid
         _check_syntax(code.path / configuration.scoring_script, configuration.scoring_script)
     if model is None:
         assert not isinstance(spec.model, str)
-        model = register(parts, spec.model)
+        try:
+            model = register(parts, spec.model)
+        except InvalidInput as error:
+            message = str(error).removeprefix(f"{error.place}: ")
+            raise InvalidInput(message, place=f"model.{error.place}" if error.place else "model") from None
     deployment = spec.deployment(model=model.reference, code=str(code.path))
     return replace(deployment, created_at=parts.clock.now())
 

@@ -13,6 +13,7 @@ from infra.cli.command import (
     connected,
     endpoint_option,
     name_option,
+    placed,
     set_option,
     written,
     yes_option,
@@ -45,8 +46,9 @@ def create(
     """
     from scoring.specs.deployment import parse_deployment
 
-    spec = parse_deployment(written(file, sets, name=name, endpoint_name=endpoint_name))
-    with connected() as client:
+    document = written(file, sets, name=name, endpoint_name=endpoint_name)
+    spec = parse_deployment(document)
+    with connected() as client, placed(document):
         return client.batch_deployments.create(
             spec.endpoint_name, body(spec), set_default=set_default, skip_script_validation=skip_script_validation
         )

@@ -14,6 +14,7 @@ from infra.cli.command import (
     connected,
     file_option,
     name_option,
+    placed,
     set_option,
     written,
     yes_option,
@@ -62,7 +63,8 @@ def update(name: str, file: str | None, defaults: tuple[str, ...], sets: tuple[s
             for key, value in given.value.items():
                 document = document.with_value((key,), value, origin=given.place((key,)) or file)
         document = document.with_settings([f"defaults.{pair}" for pair in defaults]).with_settings(sets)
-        return client.batch_endpoints.update(name, body(parse(EndpointSpec, document)))
+        spec = parse(EndpointSpec, document)
+        return client.batch_endpoints.update(name, spec.model_dump(mode="json", exclude_none=True))
 
 
 @batch_endpoint.command()
@@ -142,7 +144,7 @@ def invoke(
     endpoint = name or spec.endpoint
     if endpoint is None:
         raise InvalidInput("missing; name the endpoint, here or as `endpoint` in the file", place="--name")
-    with connected() as client:
+    with connected() as client, placed(document):
         # a name on the command line beats the file's
         return client.batch_endpoints.invoke(endpoint, {**body(spec), "endpoint": endpoint.lower()})
 

@@ -8,6 +8,7 @@ scripts for az rely on both.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from scoring.specs.validation import Spec
 
 _SEVERAL = ("--set", "--tags", "--defaults")
+
+_FIELD = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -177,6 +180,19 @@ def written(file: str | None, sets: Iterable[str], **options: Any) -> Document:
             path = tuple(name.split("__"))
             document = document.with_value(path, value, origin=f"--{path[-1].replace('_', '-')}")
     return document.with_settings(list(sets))
+
+
+@contextmanager
+def placed(document: Document) -> Iterator[None]:
+    """What the service refuses names a field; say in which line of the user's file that is."""
+    try:
+        yield
+    except InvalidInput as error:
+        place = error.place or ""
+        path = tuple(place.split(".")) if _FIELD.fullmatch(place) else ()
+        if not path or document.file is None or path[0] not in document.value:
+            raise
+        raise document.refusal(path, str(error).removeprefix(f"{place}: ")) from None
 
 
 def body(spec: Spec) -> dict[str, Any]:

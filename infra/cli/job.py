@@ -111,10 +111,11 @@ class _Teller:
     def tell(self, job: dict[str, Any]) -> None:
         phase = (job["status"], job["status_reason"])
         if phase != self._said or time.monotonic() - self._said_at >= (0 if self._is_live else _LINE_SECONDS):
-            note(f"{job['status']:<15} {self._progress(job['progress'])}{phase[1] or ''}".rstrip())
+            note(f"{job['status']:<15} {self._progress(job)}{phase[1] or ''}".rstrip())
             self._said, self._said_at = phase, time.monotonic()
 
-    def _progress(self, progress: dict[str, int]) -> str:
+    def _progress(self, job: dict[str, Any]) -> str:
+        progress: dict[str, int] = job["progress"]
         if not progress["items"]:
             return ""
         done = progress["items_succeeded"] + progress["items_failed"]
@@ -123,7 +124,7 @@ class _Teller:
         if self._first is None:
             self._first = (now, done)
         seconds, since = now - self._first[0], done - self._first[1]
-        if since > 0 and seconds > 0.5 and progress["items_left"]:
+        if since > 0 and seconds > 0.5 and progress["items_left"] and job["status"] == "Running":
             rate = since / seconds
             words += f", {rate:,.1f}/s, {progress['items_left'] / rate:,.0f} s to go"
         return words + ": "

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from infra.cli.command import Noun, body, connected, file_option, name_option, set_option, tags_of, written
+from infra.cli.command import Noun, body, connected, file_option, name_option, placed, set_option, tags_of, written
 from scoring.errors import InvalidInput
 
 
@@ -43,8 +43,9 @@ def create(
 
     # an option's path is relative to where it was typed, a file's to the file
     absolute = os.path.abspath(path) if path else path
-    spec = parse(ModelSpec, written(file, sets, path=absolute, type=type_, tags=tags_of(tags), **options))
-    with connected() as client:
+    document = written(file, sets, path=absolute, type=type_, tags=tags_of(tags), **options)
+    spec = parse(ModelSpec, document)
+    with connected() as client, placed(document):
         return client.models.create(body(spec))
 
 

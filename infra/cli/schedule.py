@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from infra.cli.command import Noun, body, confirm, connected, name_option, set_option, written, yes_option
+from infra.cli.command import Noun, body, confirm, connected, name_option, placed, set_option, written, yes_option
 from scoring.errors import InvalidInput
 
 
@@ -26,8 +26,9 @@ def create(file: str, name: str | None, sets: tuple[str, ...]) -> Any:
     """
     from scoring.specs.schedule import parse_schedule
 
-    spec, _ = parse_schedule(written(file, sets, name=name))
-    with connected() as client:
+    document = written(file, sets, name=name)
+    spec, _ = parse_schedule(document)
+    with connected() as client, placed(document):
         return client.schedules.create(body(spec))
 
 

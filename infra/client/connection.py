@@ -111,11 +111,13 @@ def _content(response: httpx2.Response) -> Any:
         return response.json() if response.content else None
     try:
         error = response.json()["error"]
-        code, message = str(error["code"]), str(error["message"])
+        code, message, target = str(error["code"]), str(error["message"]), error.get("target")
     except (ValueError, KeyError, TypeError):
         if response.status_code == 503:
             raise TryAgain(f"the service is not ready: {response.text[:200]}") from None
         raise ServiceFailed(f"the service answered {response.status_code}: {response.text[:200]}") from None
+    if code == "InvalidInput" and target:
+        raise InvalidInput(message.removeprefix(f"{target}: "), place=str(target))
     raise _KINDS.get(code, ServiceFailed)(message)
 
 
