@@ -38,7 +38,7 @@ def current_version(folder: Path) -> int | None:
     if not (folder / "_delta_log").is_dir():
         return None
     try:
-        return int(DeltaTable(str(folder), without_files=True).version())
+        return int(DeltaTable(str(folder)).version())
     except OSError as error:
         raise TryAgain(f"the lake table {folder.name} cannot be read now: {error.strerror}") from error
     except DeltaError as error:

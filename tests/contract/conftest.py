@@ -1,0 +1,7 @@
+"""What every contract suite may ask for."""
+
+from __future__ import annotations
+
+from tests.contract.database import engine, migrated_database
+
+__all__ = ["engine", "migrated_database"]
