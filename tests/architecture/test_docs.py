@@ -14,6 +14,7 @@ import yaml
 from infra.cli.main import COMMANDS
 from infra.cli.main import root as tidemill
 from infra.settings import Settings
+from ingestion.codec import REASONS
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -129,6 +130,12 @@ def test_every_setting_is_documented_with_its_default(root: Path) -> None:
                 else str(field.default)
             )
             assert rows[f"TIDEMILL_{name.upper()}"].strip("`") == shown, name
+
+
+def test_every_reason_for_a_dead_letter_is_documented(root: Path) -> None:
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]+ \|$", (root / "docs/messages.md").read_text(), re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    assert set(REASONS) <= documented
 
 
 def glossary(root: Path) -> list[tuple[str, str]]:
