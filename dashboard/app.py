@@ -1,0 +1,44 @@
+"""The dashboard's entry: pages, the line above every page, and the page itself. Started by `tidemill dashboard run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import layout
+
+st.set_page_config(page_title="tidemill", page_icon=":material/water:", layout="wide")
+st.logo(str(Path(__file__).with_name("logo.svg")), size="large")
+page = st.navigation(
+    [
+        st.Page(
+            "pages/overview.py",
+            title="Overview",
+            icon=":material/monitor_heart:",
+            default=True,
+            help="What needs you, and the whole plant at a glance.",
+        ),
+        st.Page(
+            "pages/stream.py",
+            title="Stream",
+            icon=":material/water:",
+            help="How far the stream is, what came late, what could not be read.",
+        ),
+        st.Page(
+            "pages/jobs.py",
+            title="Jobs",
+            icon=":material/task_alt:",
+            help="Batch scoring jobs: progress, timeline, errors, where they came from.",
+        ),
+        st.Page(
+            "pages/predictions.py",
+            title="Predictions",
+            icon=":material/query_stats:",
+            help="Scores of each machine over time, beside its sensors and the true faults.",
+        ),
+    ],
+    position="top",
+)
+layout.header(page.title)
+page.run()
