@@ -122,7 +122,8 @@ def read_recordings(paths: Sequence[Path], spec: RecordingSpec) -> Recording:
     unknown = sorted(({*spec.columns, *spec.ignore, *spec.units} - known) - set(spec.columns.values()))
     if unknown:
         raise InvalidInput(
-            f"nothing was published: no file has a column or sensor {unknown[0]!r}; there are {', '.join(sorted(known))}"
+            f"nothing was published: no file has a column or sensor {unknown[0]!r}; "
+            f"there are {', '.join(sorted(known))}"
         )
     joined = pa.concat_tables(tables)
     order = np.argsort(_microseconds(joined.column("event_time")), kind="stable")

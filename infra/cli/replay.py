@@ -18,7 +18,9 @@ from ingestion.errors import InvalidInput
 
 @click.command(help="Publish recorded CSV or Parquet files as readings. Nothing is published if any row is wrong.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--layout", type=click.Choice(["auto", "wide", "long"]), default="auto", show_default=True)
+@click.option(
+    "--layout", type=click.Choice(["auto", "wide", "long"]), default="auto", show_default=True, help="Of the table."
+)
 @click.option("--machine-id", metavar="ID", help="Machine of all rows. Default: machine_id column, else file name.")
 @click.option("--time-column", metavar="NAME", help="Default: event_time, datetime, timestamp, time, date or ts.")
 @click.option("--sensor-column", metavar="NAME", help="Of the long layout. Default: sensor_id, sensor, tag, …")

@@ -34,7 +34,9 @@ def create(wait_seconds: float) -> None:
 
 
 @topics.command("list", help="Topics with their partitions, offsets and messages kept.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Format."
+)
 def list_(output: str) -> None:
     from infra.wiring import kafka_bootstrap
     from ingestion.kafka.topics import TopicAdmin

@@ -77,10 +77,10 @@ def samples(
     while True:
         sequence = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.int64)
         time_us = first_us + sequence * interval_us
-        values, bearing_c = _measure(machine, mine, seed, time_us, sequence, interval_us / 1e6, bearing_c)
+        values, bearing_c = _measure(machine, mine, seed, time_us, interval_us / 1e6, bearing_c)
         for one in mine:
             if one.kind.is_of_sensor:
-                _distort(machine, one, seed, time_us, sequence, values, held)
+                _distort(machine, one, seed, time_us, values, held)
         for channel, quantity in enumerate(QUANTITIES):
             np.round(values[channel], quantity.decimals, out=values[channel])
         yield Samples(time_us=time_us, sequence=sequence, values=values)
@@ -92,7 +92,6 @@ def _measure(
     episodes: Sequence[FaultEpisode],
     seed: int,
     time_us: Ints,
-    index: Ints,
     step_s: float,
     bearing_c: float | None,
 ) -> tuple[Floats, float]:
@@ -122,7 +121,8 @@ def _measure(
     vibration = physics.vibration_mm_s(model, flow, speed) + worn.vibration_mm_s + boiling.vibration_mm_s
     vibration = vibration + damaged.vibration_mm_s
 
-    noise = [normal(key_of(seed, sensor_id(machine.machine_id, one.name)), index) for one in QUANTITIES]
+    # by time, not by number: a run that starts later must not repeat the noise of one before
+    noise = [normal(key_of(seed, sensor_id(machine.machine_id, one.name)), time_us) for one in QUANTITIES]
     values = np.empty((len(QUANTITIES), len(time_us)))
     values[Channel.FLOW] = np.maximum(flow + 0.006 * model.rated_flow_m3h * boiling.unrest * noise[Channel.FLOW], 0.0)
     values[Channel.SUCTION_PRESSURE] = suction + 0.006 * boiling.unrest * noise[Channel.SUCTION_PRESSURE]
@@ -154,7 +154,6 @@ def _distort(
     one: FaultEpisode,
     seed: int,
     time_us: Ints,
-    index: Ints,
     values: Floats,
     held: dict[str, float],
 ) -> None:
@@ -168,7 +167,7 @@ def _distort(
         span=float(spans(machine.model)[channel]),
         held=held.get(one.fault_id),
         key=key_of_fault(seed, one.fault_id),
-        index=index,
+        index=time_us,
     )
     if hold is not None:
         held[one.fault_id] = hold
