@@ -74,7 +74,9 @@ def _advance(connection: Connection, name: str, path: str, manifest: Manifest) -
     """Move the schedule's last_version to what this job has scored, if nothing lies between, and never back."""
     last = schedules.c.last_version
     # a schedule deleted and made anew meanwhile begins elsewhere: its first versions must not be skipped
-    meets = sa.true() if manifest.from_version is None else last >= manifest.from_version
+    own = schedules.c.document[("input", "from_version")].as_integer()
+    # greatest() passes nulls over: a schedule that has scored nothing yet begins where its own input says
+    meets = sa.true() if manifest.from_version is None else sa.func.greatest(last, own) >= manifest.from_version
     same_table = schedules.c.document[("input", "path")].as_string() == path
     behind = sa.or_(last.is_(None), last < manifest.to_version)
     moved = sa.update(schedules).where(schedules.c.name == name, same_table, meets, behind)
