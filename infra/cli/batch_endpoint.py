@@ -94,7 +94,7 @@ def delete(name: str, yes: bool) -> None:
 
 @batch_endpoint.command("list-jobs")
 @name_option
-@click.option("-r", "--max-results", type=int, default=50, show_default=True)
+@click.option("-r", "--max-results", type=int, default=50, show_default=True, help="Most jobs shown.")
 def list_jobs(name: str, max_results: int) -> Any:
     """List the endpoint's jobs, newest first. Example: tidemill batch-endpoint list-jobs -n pump-health -o table"""
     with connected() as client:

@@ -40,8 +40,8 @@ def compute() -> None:
 @click.option("-l", "--location", hidden=True)
 @click.option("-i", "--user-assigned-identities", hidden=True)
 @click.option("--identity-type", hidden=True)
-@click.option("--description")
-@click.option("--tags", multiple=True, metavar="NAME=VALUE")
+@click.option("--description", help="What it is, for people.")
+@click.option("--tags", multiple=True, metavar="NAME=VALUE", help="Labels of your own; several may follow.")
 @set_option
 def create(
     file: str | None,

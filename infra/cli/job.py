@@ -32,7 +32,7 @@ def show(name: str, web: bool) -> Any:
 
 
 @job.command("list")
-@click.option("-r", "--max-results", type=int, default=50, show_default=True)
+@click.option("-r", "--max-results", type=int, default=50, show_default=True, help="Most jobs shown.")
 @click.option("--all-results", is_flag=True, help="As many as there are.")
 @click.option("--status", help="Only jobs in this state, e.g. Failed.")
 @click.option("--schedule-name", help="Only jobs of this schedule.")
@@ -79,7 +79,14 @@ def stream(name: str) -> None:
 
 @job.command()
 @name_option
-@click.option("-p", "--download-path", type=click.Path(path_type=Path), default=Path("."), show_default=True)
+@click.option(
+    "-p",
+    "--download-path",
+    type=click.Path(path_type=Path),
+    default=Path("."),
+    show_default=True,
+    help="Folder to copy into.",
+)
 @click.option("--output-name", default="score", show_default=True, help="Which output.")
 @click.option("--all", "all_", is_flag=True, hidden=True)
 def download(name: str, download_path: Path, output_name: str, all_: bool) -> None:

@@ -18,7 +18,14 @@ from infra.settings import Settings
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR_OR_FILES…")
 @click.option("--table", metavar="TABLE", help="Table of the one file given; else the file's name says it.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
 def load(paths: tuple[Path, ...], table: str | None, output: str) -> None:
     loaded = wiring.static_data(Settings())(paths, table)
     if output == "json":

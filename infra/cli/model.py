@@ -21,8 +21,8 @@ def model() -> None:
 @click.option("-p", "--path", type=click.Path(), help="The file or folder to register.")
 @file_option
 @click.option("-t", "--type", "type_", help="custom_model (default) or mlflow_model.")
-@click.option("--description")
-@click.option("--tags", multiple=True, metavar="NAME=VALUE")
+@click.option("--description", help="What it is, for people.")
+@click.option("--tags", multiple=True, metavar="NAME=VALUE", help="Labels of your own; several may follow.")
 @set_option
 def create(
     file: str | None,

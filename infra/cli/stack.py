@@ -63,7 +63,14 @@ def up(foreground: bool, port_base: int | None, only: list[str], limit: float) -
 
 
 @click.command(help="Readiness, address and memory of each part; exit code 1 unless all are ready.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
 def status(output: str) -> None:
     from infra.devstack.control import stack_status
 
@@ -161,7 +168,14 @@ def reset(yes: bool) -> None:
 
 
 @click.command(help="Check this machine for what the stack needs; exit code 1 if something is missing.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
 def doctor(output: str) -> None:
     from infra.devstack.doctor import examine, passed
 

@@ -25,7 +25,14 @@ def run_command(port: int | None, member: str) -> None:
 
 
 @stream.command("show")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
 def show_command(output: str) -> None:
     """Position, watermarks and counters of each partition, as of its last commit."""
     from infra import wiring
