@@ -1,0 +1,169 @@
+"""Mutated YAML: whatever is done to a valid file, it is taken, or refused with its line; nothing else comes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring.errors import InvalidInput
+from scoring.specs.compute import ComputeSpec
+from scoring.specs.deployment import parse_deployment
+from scoring.specs.document import Document, load_document
+from scoring.specs.endpoint import EndpointSpec
+from scoring.specs.invocation import InvocationSpec
+from scoring.specs.model import ModelSpec
+from scoring.specs.schedule import parse_schedule
+from scoring.specs.validation import parse
+
+FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
+    "endpoint": (
+        "name: pump-health\ndescription: d\ntags: {a: b}\nauth_mode: aad_token\ndefaults:\n  deployment_name: torch\n",
+        lambda document: parse(EndpointSpec, document),
+    ),
+    "compute": (
+        "name: cpu\ntype: amlcompute\nmin_instances: 0\nmax_instances: 4\nidle_time_before_scale_down: 120\n"
+        "tier: dedicated\n",
+        lambda document: parse(ComputeSpec, document),
+    ),
+    "model": (
+        "name: pumps\nversion: 1\npath: ./model\ntype: custom_model\ntags:\n  a: 1\n",
+        lambda document: parse(ModelSpec, document),
+    ),
+    "deployment": (
+        "type: model\nname: torch\nendpoint_name: pump-health\nmodel: azureml:pumps@latest\ncode_configuration:\n"
+        "  code: src\n  scoring_script: score.py\ncompute: azureml:cpu\nresources: {instance_count: 2}\nsettings:\n"
+        "  mini_batch_size: 5\n  output_action: append_row\n  retry_settings:\n    max_retries: 3\n    timeout: 30\n"
+        "  error_threshold: -1\n  environment_variables: {A: 1}\n",
+        parse_deployment,
+    ),
+    "invocation": (
+        "input:\n  type: table\n  path: lake://windows\n"
+        "  join: [sensors, machines]\n  pivot:\n"
+        "    index: [machine_id]\n"
+        "    columns: quantity\n    values: [mean]\n  incremental: true\n"
+        "output: {predictions: true}\nmini_batch_size: 4\n",
+        lambda document: parse(InvocationSpec, document),
+    ),
+    "schedule": (
+        "name: often\ntrigger:\n  type: recurrence\n  frequency: day\n  interval: 2\n"
+        "  schedule: {hours: [1], minutes: 5}\n"
+        "  start_time: 2026-01-01T00:00:00\n  time_zone: UTC\n"
+        "create_job:\n  type: batch_endpoint\n  endpoint: pump-health\n"
+        "  input: {type: uri_folder, path: data}\n",
+        parse_schedule,
+    ),
+    "cron": (
+        "name: often\ntrigger: {type: cron, expression: '*/5 * * * *', end_time: 2030-01-01T00:00:00Z}\ncreate_job:\n"
+        "  type: batch_endpoint\n  endpoint: pump-health\n  input: {type: uri_file, path: /data/x}\n",
+        parse_schedule,
+    ),
+}
+
+SCALARS = st.sampled_from(
+    [
+        "", "~", "null", "true", "on", "-1", "0", "1", "1.5", "1e400", ".nan", ".inf", "0x10", "99999999999999999999",
+        "'x'", '"\\0"', '"\\u00e9"', "a b", "&a x", "*a", "!!int 3", "!x y", "[]", "[1, 2]", "{}", "{a: 1}", "[[[]]]",
+        "azureml:a:1", "azureml:", "lake://windows", "../..", "/", "file:", "2026-13-45", "'* * *'", "|\n"
+        "  text", "'", '"',
+        "?", ": ", "- x", "%", "@", "`", "\t", "\u2028", "\ufeff", "\U0001f600", "---", "...",
+    ]
+)  # fmt: skip
+NOISE = st.text(st.characters(codec="utf-8"), max_size=6)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, text: str) -> bytes:
+    lines = text.split("\n")[:-1]
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(lines) - 1)) if lines else 0
+        how = draw(st.sampled_from(["value", "key", "drop", "double", "indent", "noise", "swap", "join"]))
+        if not lines:
+            break
+        line = lines[at]
+        key, colon, _ = line.partition(":")
+        if how == "value" and colon:
+            lines[at] = f"{key}: {draw(SCALARS)}"
+        elif how == "key" and colon:
+            lines[at] = line.replace(key.strip(), draw(st.one_of(SCALARS, NOISE, st.just(key.strip() + "s"))), 1)
+        elif how == "drop":
+            del lines[at]
+        elif how == "double":
+            lines.insert(at, line)
+        elif how == "indent":
+            lines[at] = " " * draw(st.integers(0, 6)) + line.lstrip()
+        elif how == "noise":
+            cut = draw(st.integers(0, len(line)))
+            lines[at] = line[:cut] + draw(st.one_of(NOISE, SCALARS)) + line[cut:]
+        elif how == "swap":
+            other = draw(st.integers(0, len(lines) - 1))
+            lines[at], lines[other] = lines[other], lines[at]
+        elif how == "join":
+            lines[at] = (
+                line + " " + lines.pop((at + 1) % len(lines)) if len(lines) > 1 and at + 1 < len(lines) else line
+            )
+    content = "\n".join(lines).encode("utf-8", "surrogatepass")
+    if draw(st.integers(0, 9)) == 0:
+        cut = draw(st.integers(0, len(content)))
+        content = content[:cut] + draw(st.binary(max_size=4)) + content[cut:]
+    return content
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_are_valid_before_they_are_mutated(name: str) -> None:
+    text, read = FILES[name]
+    read(load_document(text.encode(), file="f.yml", folder=Path("/folder")))
+
+
+@pytest.mark.parametrize("name", FILES)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_mutated_file_is_taken_or_refused_with_its_line(name: str, data: st.DataObject) -> None:
+    text, read = FILES[name]
+    content = data.draw(mutated(text))
+    try:
+        read(load_document(content, file="f.yml", folder=Path("/folder")))
+    except InvalidInput as refusal:
+        message = str(refusal)
+        found = re.match(r"f\.yml:(\d+): \S", message)
+        assert found, message
+        assert 1 <= int(found[1]) <= len(re.split("\r\n|[\n\r\x85\u2028\u2029]", content.decode("utf-8", "replace"))), (
+            message
+        )
+        assert "\n" not in message
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda t: t.encode("utf-8", "surrogatepass")))
+)
+def test_any_bytes_are_a_document_or_refused(content: bytes) -> None:
+    try:
+        load_document(content, file="f.yml")
+    except InvalidInput as refusal:
+        said = str(refusal)
+    else:
+        said = "f.yml:1: fine"
+    assert re.match(r"f\.yml:\d+: \S", said)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_set_is_taken_or_refused(data: st.DataObject) -> None:
+    text, read = FILES["deployment"]
+    path = data.draw(
+        st.one_of(st.sampled_from(["name", "settings.mini_batch_size", "settings", "tags.a", "model.path"]), NOISE)
+    )
+    value = data.draw(st.one_of(SCALARS, NOISE))
+    document = load_document(text.encode(), file="f.yml", folder=Path("/folder"))
+    try:
+        read(document.with_settings([f"{path}={value}"]))
+    except InvalidInput as refusal:
+        said = str(refusal)
+    else:
+        said = "--set fine"
+    assert re.match(r"(f\.yml:\d+|--set)", said)
