@@ -426,15 +426,25 @@ class TestPostgresFinisher(FinisherContract):
             finisher.finish(scored.job, scored.manifest, scored.results)
 
     @pytest.mark.parametrize(
-        ("stored", "from_version", "expected"),
-        [(3, 3, 9), (None, None, 9), (5, 3, 9), (12, 3, 12), (None, 3, None), (2, 3, 2), (5, None, 9)],
+        ("stored", "own", "from_version", "expected"),
+        [
+            (3, None, 3, 9),
+            (None, None, None, 9),
+            (5, None, 3, 9),  # an overlap
+            (12, None, 3, 12),  # never back
+            (5, None, None, 9),
+            (None, 3, 3, 9),  # the input itself says where the schedule begins
+            (None, None, 3, None),  # a gap: what lies before 3 was never scored for this schedule
+            (2, None, 3, 2),
+            (2, 1, 3, 2),
+        ],
     )
     def test_last_version_moves_forward_over_what_was_scored(
         self, jobs: JobStore, schedules: ScheduleStore, finisher: JobFinisher, tmp_path: Path,
-        stored: int | None, from_version: int | None, expected: int | None,
+        stored: int | None, own: int | None, from_version: int | None, expected: int | None,
     ) -> None:  # fmt: skip
         """A schedule that was made anew while its namesake's job ran must not skip the versions before that job's."""
-        schedules.save(a_schedule(last_version=stored))
+        schedules.save(a_schedule(last_version=stored, input=replace(a_schedule().input, from_version=own)))
         scored, job = finalizing(jobs, tmp_path, schedule_name="nightly", fire_time=NOW)
         finisher.finish(job, replace(scored.manifest, from_version=from_version), scored.results)
         assert schedules.get("nightly").last_version == expected
