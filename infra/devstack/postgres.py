@@ -236,7 +236,8 @@ class PostgresServer:
             env=self._environment(),
         )
         if done.returncode != 0:
-            raise PartFailed(f"{program} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+            said = (done.stderr + done.stdout).strip()[-2000:] or "it said nothing"
+            raise PartFailed(f"{program} ended with code {done.returncode}: {said}")
 
     def _environment(self) -> dict[str, str]:
         # nothing of ours: PG* variables of the caller would change what the server does

@@ -65,7 +65,8 @@ def stack_parts(home: Home, ports: Mapping[str, int], *, bind: str = "127.0.0.1"
         Part(name="topics", once=True, after=("kafka",), launch=lambda: launch("topics", "topics", "create")),
         Part(
             name="serve",
-            after=("migrate", "topics", "postgres", "kafka"),
+            # not kafka: the service answers, and says so, while the broker is away
+            after=("migrate", "topics", "postgres"),
             address=where["api_url"],
             launch=lambda: launch("serve", "serve", "--port", str(ports["api"])),
             ready=lambda _: answers(host, ports["api"], "/healthz"),
@@ -73,7 +74,7 @@ def stack_parts(home: Home, ports: Mapping[str, int], *, bind: str = "127.0.0.1"
         ),
         Part(
             name="stream",
-            after=("migrate", "topics", "kafka", "postgres"),
+            after=("migrate", "topics", "kafka"),
             address=f"127.0.0.1:{ports['stream']}",
             prepare=lambda _: stream_file(home).unlink(missing_ok=True),
             launch=lambda: launch("stream", "stream", "run", "--port", str(ports["stream"])),

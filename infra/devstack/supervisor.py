@@ -45,6 +45,7 @@ PR_SET_CHILD_SUBREAPER = 36
 HANGING_SECONDS = 60.0
 TICK_SECONDS = 0.1
 PROBE_SECONDS = 2.0
+LONGEST_LINE = 200
 
 
 @dataclass(slots=True)
@@ -144,7 +145,8 @@ class Supervisor:
             case "starting" | "ready" | "unready":
                 self._watch(one, now)
             case "restarting":
-                if now >= one.retry_at:
+                # what it needs may have ended too, and it would only fail again
+                if now >= one.retry_at and all(self._satisfied(name) for name in one.needs):
                     self._prepare(one)
 
     def _satisfied(self, name: str) -> bool:
@@ -231,7 +233,7 @@ class Supervisor:
             # its own children may outlive it, and hold its port or its work
             signal_group(one.process.pid, signal.SIGKILL)
         one.process, one.state.process = None, None
-        last = tail(one.launch.log, 1).strip() if one.launch else ""
+        last = tail(one.launch.log, 1).strip()[:LONGEST_LINE] if one.launch else ""
         one.state.last_error = f"{reason}; last line of its log: {last}" if last else reason
         one.failures = self.policy.failures(one.failures, 0.0 if one.ready_at is None else now - one.ready_at)
         one.ready_at = None
