@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_episodes_of_one_machine_never_overlap_however_many_are_wanted() -> None
     assert len(found) > 6
     for machine in MACHINES[:3]:
         mine = [one for one in found if one.machine_id == machine]
-        assert all(before.ends_at <= after.starts_at for before, after in zip(mine, mine[1:], strict=False))
+        assert all(before.ends_at <= after.starts_at for before, after in pairwise(mine))
     assert len({one.fault_id for one in found}) == len(found)
 
 
