@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ingestion.sensors.faults import FaultEpisode
     from scoring.job import Job
     from scoring.ports import Catalog, InputReader, JobFinisher, JobStore, OutputSink, ScheduleStore
+    from scoring.runner import Patience
     from storage.postgres.listing import Listing
     from storage.postgres.migrate import Migration
     from storage.postgres.static_data import Loaded
@@ -115,13 +116,13 @@ class Engines:
     close: Callable[[], None]
 
 
-def engines(settings: Settings, *, runners: int = 2) -> Engines:
+def engines(settings: Settings, *, runners: int = 2, patience: Patience | None = None) -> Engines:
     """Job runners side by side over one pool of worker processes, and the scheduler."""
     import uuid_utils
 
     from scoring.clock import SystemClock
     from scoring.compute.local import LocalCompute
-    from scoring.runner import Runner, RunnerPorts
+    from scoring.runner import Patience, Runner, RunnerPorts
     from scoring.scheduler import Scheduler, SchedulerPorts
 
     stored = catalog(settings)
@@ -140,7 +141,8 @@ def engines(settings: Settings, *, runners: int = 2) -> Engines:
     wake = threading.Event()
     loops: dict[str, Callable[[threading.Event], None]] = {}
     for number in range(runners):
-        runner = Runner(ports, owner=f"{socket.gethostname()}/{os.getpid()}/{number}")
+        owner = f"{socket.gethostname()}/{os.getpid()}/{number}"
+        runner = Runner(ports, owner=owner, patience=patience or Patience())
         loops[f"runner-{number}"] = lambda stop, runner=runner: runner.serve(stop, wake=wake)  # type: ignore[misc]
     scheduler = Scheduler(
         SchedulerPorts(
