@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -38,7 +39,8 @@ from pump_model import (
 )
 
 INDEX = ["machine_id", "window_start", "window_end"]
-HOLD_OUT = 0.25
+HOLD_OUT = 4  # every fourth hour, so that all times of day are both learned and held out
+FEWEST = 30  # windows of a machine that is judged by itself, not by the fleet
 MARGIN = 1.1  # the next weeks are a little different from the hold-out
 
 
@@ -55,20 +57,25 @@ def wide(windows: pd.DataFrame) -> pd.DataFrame:
 def usual(values: np.ndarray) -> np.ndarray:
     """A standard deviation that a few strays do not move, per column; never zero."""
     spread = np.nanquantile(np.abs(values - np.nanmedian(values, axis=0)), 0.6827, axis=0)
-    return np.maximum(spread, 1e-6)
+    return np.maximum(np.nan_to_num(spread, nan=1.0), 1e-6)
 
 
-def by_machine(values: np.ndarray, machines: pd.Series) -> dict[str, list[float]]:
-    """Median of each column for each machine, and for the whole fleet under `*`."""
-    found = {
-        str(machine): np.nanmedian(values[rows], axis=0) for machine, rows in machines.groupby(machines).indices.items()
-    }
-    found["*"] = np.nanmedian(np.array(list(found.values())), axis=0)
-    return {machine: np.nan_to_num(median).tolist() for machine, median in found.items()}
+def middle(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.nanmedian(values, axis=0))
+
+
+def by_machine(
+    figure: Callable[[np.ndarray], np.ndarray], values: np.ndarray, machines: pd.Series
+) -> dict[str, list[float]]:
+    """A figure of each column for each machine with enough windows, and for the fleet under `*`."""
+    rows_of = machines.reset_index(drop=True).groupby(machines.to_numpy()).indices
+    found = {str(m): figure(values[rows]) for m, rows in rows_of.items() if len(rows) >= FEWEST or len(rows_of) == 1}
+    found["*"] = np.median(np.array(list(found.values()) or [figure(values)]), axis=0)
+    return {machine: column.tolist() for machine, column in found.items()}
 
 
 def fit(values: np.ndarray, moments: np.ndarray, *, seed: int, epochs: int) -> MaskedPredictor:
-    """Learn to predict hidden quantities from visible ones. One to three quantities are hidden at a time."""
+    """Learn to predict hidden quantities from visible ones. One or two quantities are hidden at a time."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     network = MaskedPredictor()
@@ -107,20 +114,21 @@ def train(
     windows: pd.DataFrame, *, seed: int, epochs: int, quantile: float
 ) -> tuple[MaskedPredictor, Normalisation, dict]:
     """The network, what healthy looks like, and figures about both."""
-    cut = windows["window_start"].quantile(1 - HOLD_OUT)
-    first, held = windows[windows["window_start"] < cut], windows[windows["window_start"] >= cut]
+    hour = windows["window_start"].dt.floor("h").rank(method="dense").to_numpy(int)
+    first, held = windows[hour % HOLD_OUT != 0], windows[hour % HOLD_OUT == 0]
     raw = shaped(first)
     floor = np.nan_to_num(0.05 * np.nanmedian(np.abs(raw), axis=0)) + 1e-9
-    values = unrolled(raw, floor)
-    centre = by_machine(values, first["machine_id"].reset_index(drop=True))
-    around = values - np.array([centre[machine] for machine in first["machine_id"]])
-    healthy = Normalisation(floor=floor.tolist(), scale=usual(around).tolist(), centre=centre)
+    values, machines = unrolled(raw, floor), first["machine_id"]
+    healthy = Normalisation(
+        floor=floor.tolist(),
+        centre=by_machine(middle, values, machines),
+        scale=by_machine(usual, values, machines),
+    )
 
     network = fit(normalised(first, healthy), clock(first), seed=seed, epochs=epochs)
     off = residuals(network, normalised(held, healthy), clock(held))
-    healthy.bias = by_machine(off, held["machine_id"].reset_index(drop=True))
-    bias = np.array([healthy.bias.get(machine, healthy.bias["*"]) for machine in held["machine_id"]])
-    healthy.error = usual(off - bias).tolist()
+    healthy.bias = by_machine(middle, off, held["machine_id"])
+    healthy.error = by_machine(usual, off, held["machine_id"])
     score, _ = scored(network, held, healthy)
     healthy.threshold = MARGIN * float(np.nanquantile(score, quantile))
     return (

@@ -46,18 +46,19 @@ class MaskedPredictor(torch.nn.Module):
 class Normalisation:
     """What healthy windows look like, and how well they are predicted.
 
-    floor      per feature: added before the logarithm of a spread, so that a perfectly still sensor stays finite
-    centre     per machine and feature (`*` for a machine that was not in training): median of the healthy windows
-    scale      per feature: their usual distance from it
-    bias, error  per machine, per feature: median and usual size of what the network gets wrong on healthy windows
-    threshold  scores above it are anomalies
+    floor         per feature: added before the logarithm of a spread, so that a perfectly still sensor stays finite
+    centre, scale per machine and feature: median of the healthy windows, and their usual distance from it
+    bias, error   per machine and feature: median and usual size of what the network gets wrong on healthy windows
+    threshold     scores above it are anomalies
+
+    The machine `*` stands for those that were not in training.
     """
 
     floor: list[float]
-    scale: list[float]
-    centre: dict[str, list[float]] = field(default_factory=dict)
+    centre: dict[str, list[float]]
+    scale: dict[str, list[float]]
     bias: dict[str, list[float]] = field(default_factory=dict)
-    error: list[float] = field(default_factory=list)
+    error: dict[str, list[float]] = field(default_factory=dict)
     threshold: float = float("inf")
 
     def save(self, path: Path) -> None:
@@ -88,6 +89,11 @@ def unrolled(raw: np.ndarray, floor: np.ndarray) -> np.ndarray:
     return values
 
 
+def of_machine(figures: dict[str, list[float]], windows: pd.DataFrame) -> np.ndarray:
+    """A row of figures for each window, by its machine."""
+    return np.array([figures.get(machine, figures["*"]) for machine in windows["machine_id"]])
+
+
 def clock(windows: pd.DataFrame) -> np.ndarray:
     """Time of day as a point on a circle: water and air are warmer at noon."""
     start = pd.to_datetime(windows["window_start"], utc=True)
@@ -98,8 +104,7 @@ def clock(windows: pd.DataFrame) -> np.ndarray:
 def normalised(windows: pd.DataFrame, by: Normalisation) -> np.ndarray:
     """Distance of each feature from its machine's healthy median, in healthy units; NaN where it was not measured."""
     values = unrolled(shaped(windows), np.array(by.floor))
-    centre = np.array([by.centre.get(machine, by.centre["*"]) for machine in windows["machine_id"]])
-    return np.clip((values - centre) / np.array(by.scale), -20, 20)
+    return np.clip((values - of_machine(by.centre, windows)) / of_machine(by.scale, windows), -20, 20)
 
 
 def residuals(network: MaskedPredictor, values: np.ndarray, moments: np.ndarray) -> np.ndarray:
@@ -124,8 +129,7 @@ def scored(network: MaskedPredictor, windows: pd.DataFrame, by: Normalisation) -
     if windows.empty:
         return np.empty(0), []
     off = residuals(network, normalised(windows, by), clock(windows))
-    bias = np.array([by.bias.get(machine, by.bias["*"]) for machine in windows["machine_id"]])
-    surprise = ((off - bias) / np.array(by.error)) ** 2
+    surprise = ((off - of_machine(by.bias, windows)) / of_machine(by.error, windows)) ** 2
     per_quantity = np.full((len(windows), len(QUANTITIES)), np.nan)
     for group in range(len(QUANTITIES)):
         own = surprise[:, group == GROUP]
