@@ -8,8 +8,10 @@ import streamlit as st
 
 from dashboard import layout
 
-st.set_page_config(page_title="tidemill", page_icon=":material/water:", layout="wide")
-st.logo(str(Path(__file__).with_name("logo.svg")), size="large")
+HERE = Path(__file__).parent
+
+st.set_page_config(page_title="tidemill", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation(
     [
         st.Page(

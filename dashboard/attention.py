@@ -61,7 +61,7 @@ def _machines(facts: Facts) -> list[Notice]:
         Notice(
             level="bad",
             title=str(row.machine_id),
-            text=f"scored {words.score(row.last_score)} in its newest window; the threshold is {words.score(facts.threshold)}",
+            text=f"newest window scored {words.score(row.last_score)}, threshold {words.score(facts.threshold)}",
             page="pages/predictions.py",
             parameters={"machine": str(row.machine_id)},
         )

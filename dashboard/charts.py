@@ -46,7 +46,7 @@ class Span:
             labelPadding=6,
             tickCount=9,
         )
-        domain = [self.since.timestamp() * 1000, self.until.timestamp() * 1000]
+        domain = [{"expr": f"{moment.timestamp() * 1000:.0f}"} for moment in (self.since, self.until)]
         return alt.X(f"{field}:T", axis=axis, scale=alt.Scale(type="utc", domain=domain, nice=False))
 
 
@@ -67,12 +67,19 @@ def fleet_heat(frame: pd.DataFrame, *, threshold: float | None, bucket: float, s
     )
     worst = data.groupby("machine_id")["max_score"].max().sort_values(ascending=False)
     top = threshold if threshold is not None else float(worst.max() or 1.0) / 2
-    scale = alt.Scale(domain=[0, 0.4 * top, 0.8 * top, top, 2 * top, 4 * top], range=list(theme.HEAT), clamp=True)
+    steps = [share * top for share in (0.4, 0.8, 1, 2, 4)]
     legend = alt.Legend(
-        title="Worst score" + (f" (threshold {words.score(threshold)})" if threshold is not None else ""),
-        orient="top", direction="horizontal", gradientLength=260, gradientThickness=8, titleFontWeight="normal",
-        titleColor=theme.FAINT, labelColor=theme.FAINT, values=[0, top, 2 * top, 4 * top], format=".3~g", offset=6,
-    )  # fmt: skip
+        title="Worst score" + (f", threshold {words.score(threshold)}" if threshold is not None else ""),
+        orient="bottom",
+        direction="horizontal",
+        gradientLength=300,
+        gradientThickness=8,
+        titleFontWeight="normal",
+        titleColor=theme.FAINT,
+        labelColor=theme.FAINT,
+        format=".3~g",
+    )
+    scale = alt.Scale(type="threshold", domain=steps, range=list(theme.HEAT))
     return (
         alt.Chart(data)
         .mark_rect(stroke="white", strokeWidth=0.5)
@@ -100,6 +107,7 @@ def score(frame: pd.DataFrame, *, threshold: float | None, faults: pd.DataFrame,
         frame.assign(
             when=[words.minute(t) + " UTC" for t in frame["window_start"]],
             scored=[words.score(s) for s in frame["score"]],
+            reason=[words.quantity(f) if isinstance(f, str) else words.NOTHING for f in frame["top_feature"]],
         ),
         "window_start",
     )
@@ -109,6 +117,7 @@ def score(frame: pd.DataFrame, *, threshold: float | None, faults: pd.DataFrame,
         alt.Tooltip("when:N", title="Window"),
         alt.Tooltip("scored:N", title="Score"),
         alt.Tooltip("label:N", title="Label"),
+        alt.Tooltip("reason:N", title="Most unusual"),
         alt.Tooltip("model:N", title="Model"),
         alt.Tooltip("job_name:N", title="Job"),
     ]
@@ -183,13 +192,12 @@ def area(
     y: str,
     title: str,
     span: Span,
-    unit: str,
     colour: str = theme.BLUE,
     height: int = 170,
 ) -> alt.LayerChart:
     """A rate over time as a filled line from zero."""
     data = frame.assign(
-        when=[words.minute(t) + " UTC" for t in frame[x]], value=[f"{words.rate(v)} {unit}" for v in frame[y]]
+        when=[words.minute(t) + " UTC" for t in frame[x]], value=[f"{words.rate(v)} {title}" for v in frame[y]]
     )
     base = alt.Chart(data).encode(
         x=span.x(x),
@@ -266,7 +274,7 @@ def gantt(frame: pd.DataFrame) -> alt.Chart:
             color=alt.Color(
                 "ended:N",
                 scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
-                legend=alt.Legend(title=None, orient="top", labelColor=theme.FAINT, symbolType="square", offset=4),
+                legend=alt.Legend(title=None, orient="bottom", labelColor=theme.FAINT, symbolType="square"),
             ),
             tooltip=[
                 alt.Tooltip("number:N", title="Mini-batch"),

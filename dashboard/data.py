@@ -58,7 +58,7 @@ scored_machines = _cached(predictions.machines)
 score_series = _cached(predictions.score_series)
 threshold = _cached(predictions.threshold, 15)
 fleet_heat = _cached(predictions.fleet_heat)
-top_anomalies = _cached(predictions.top_anomalies)
+alarms = _cached(predictions.alarms)
 prediction_rows = _cached(predictions.rows)
 faults = _cached(predictions.faults, 10)
 late_count = _cached(stream.late_count)
@@ -71,12 +71,12 @@ status_counts = _cached(jobs.status_counts)
 job_endpoints = _cached(jobs.endpoints, 15)
 job_detail = _cached(jobs.job_detail, 2)
 schedules = _cached(jobs.schedules)
+evaluate = _cached(evaluation.evaluation, 15)
 lake_freshness = _cached(overview.lake_freshness)
 commits_per_minute = _cached(overview.commits_per_minute)
 job_day = _cached(overview.job_day)
 last_failures = _cached(overview.last_failures)
 bucket_seconds = windows.bucket_seconds
-evaluate = evaluation.evaluate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +105,8 @@ class LiveStream:
 
     def total(self, column: str) -> int | None:
         """Sum over partitions; None where nothing is known."""
-        return None if self.partitions.empty else int(self.partitions[column].fillna(0).sum())
+        numbers = self.partitions[column].dropna()
+        return None if numbers.empty else int(numbers.sum())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +117,7 @@ class Sample:
     consumed: int
     produced: int
     lag: int
+    dead_letters: int
 
 
 PARTITION_COLUMNS = (
@@ -193,9 +195,6 @@ def _listens(url: str) -> bool:
 
 def _said(state: object) -> str | None:
     """What the service says of the stores behind it, where they are not well."""
-    if isinstance(state, Mapping):
-        ill = [f"{name}: {word}" for name, word in state.items() if word not in ("ok", None, True)]
-        return "; ".join(ill) or None
     return None if state in (None, "ok") else str(state)
 
 
@@ -203,11 +202,8 @@ def partitions_of(payload: Mapping[str, Any]) -> pd.DataFrame:
     """The service's JSON as rows of PARTITION_COLUMNS; what it does not tell is missing, not zero."""
     rows = []
     for one in payload.get("partitions") or []:
-        flat = {"topic": payload.get("topic"), **one, **(one.get("counters") or {})}
-        flat["watermark"] = flat.get("watermark") or flat.get("watermark_min")
-        if isinstance(flat.get("dead_letters"), Mapping):
-            flat["dead_letters"] = sum(flat["dead_letters"].values())
-        rows.append({column: flat.get(column) for column in PARTITION_COLUMNS})
+        told = {"topic": payload.get("topic"), **one}
+        rows.append({column: told.get(column) for column in PARTITION_COLUMNS})
     frame = pd.DataFrame(rows, columns=list(PARTITION_COLUMNS))
     for column in ("watermark", "last_commit_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
@@ -220,8 +216,7 @@ def reasons_of(payload: Mapping[str, Any]) -> dict[str, int]:
     """Dead letters by reason over all partitions, the most frequent first; empty where the service does not tell."""
     reasons: dict[str, int] = {}
     for one in payload.get("partitions") or []:
-        told = {**one, **(one.get("counters") or {})}.get("dead_letters")
-        for reason, number in told.items() if isinstance(told, Mapping) else ():
+        for reason, number in (one.get("dead_letters_by_reason") or {}).items():
             reasons[str(reason)] = reasons.get(str(reason), 0) + int(number)
     return dict(sorted(reasons.items(), key=lambda item: -item[1]))
 
@@ -235,16 +230,21 @@ class StreamHistory:
     def add(self, partitions: pd.DataFrame) -> None:
         if partitions.empty or partitions["lag"].isna().all():
             return
-        sums = partitions[["next_offset", "end_offset", "lag"]].fillna(0).sum()
+        sums = partitions[["next_offset", "end_offset", "lag", "dead_letters"]].fillna(0).sum()
         self._samples.append(
             Sample(
-                at=utc_now(), consumed=int(sums["next_offset"]), produced=int(sums["end_offset"]), lag=int(sums["lag"])
+                at=utc_now(),
+                consumed=int(sums["next_offset"]),
+                produced=int(sums["end_offset"]),
+                lag=int(sums["lag"]),
+                dead_letters=int(sums["dead_letters"]),
             )
         )
 
     def frame(self) -> pd.DataFrame:
-        """at, lag; the newest last."""
-        return pd.DataFrame([(s.at, s.lag) for s in list(self._samples)], columns=["at", "lag"])
+        """at, lag, dead_letters; the newest last."""
+        columns = ["at", "lag", "dead_letters"]
+        return pd.DataFrame([(s.at, s.lag, s.dead_letters) for s in list(self._samples)], columns=columns)
 
     def speeds(self, window: timedelta = timedelta(seconds=60)) -> tuple[float, float] | None:
         """(consumed, produced) messages per second over the last `window`; None with fewer than two samples."""

@@ -16,7 +16,7 @@ GREEN = "#009E73"
 PURPLE = "#CC79A7"
 
 HEAT = ("#EEF3F7", "#C3DAE8", "#8DB9D3", "#F2C14E", "#E07B2E", "#A3260F")
-"""Calm blues below the threshold, warm above: the step of hue is where somebody should look."""
+"""Calm blues below the threshold, warm above it: the step of hue is where somebody should look."""
 
 FAULTS = {
     "bearing_damage": "#D55E00",

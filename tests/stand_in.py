@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from infra.api.stream_look import StreamLook
+from ingestion.checkpoint import Counters, Progress
+
 
 @contextmanager
 def service(stream: dict[str, Any]) -> Iterator[str]:
@@ -40,28 +43,27 @@ def service(stream: dict[str, Any]) -> Iterator[str]:
 
 
 def stream_answer(*, now: datetime | None = None, lags: tuple[int, ...] = (0, 12, 0, 5)) -> dict[str, Any]:
-    """What GET /stream says of a healthy stream with a few bad messages."""
+    """What GET /stream says of a healthy stream with a few bad messages: the service's own words for such a state."""
     now = now or datetime.now(UTC)
-    partitions = []
-    for number, lag in enumerate(lags):
-        consumed = 1_552_300 + 7_919 * number
-        partitions.append(
-            {
-                "partition": number,
-                "next_offset": consumed,
-                "end_offset": consumed + lag,
-                "lag": lag,
-                "watermark": (now - timedelta(seconds=31 + number)).isoformat(),
-                "counters": {
-                    "accepted": consumed - 90 - number * 11,
-                    "late": 35 - number,
-                    "duplicates": 40 + number * 7,
-                    "windows": consumed // 60,
-                    "dead_letters": {"invalid_json": 7 + number, "not_finite": 3, "future_event_time": 1}
-                    if number % 2 == 0
-                    else {"invalid_json": 2},
-                },
-                "last_commit_at": (now - timedelta(seconds=2 + number)).isoformat(),
-            }
+    consumed = {number: 1_552_300 + 7_919 * number for number in range(len(lags))}
+    progress = {
+        number: Progress(
+            partition=number,
+            next_offset=offset,
+            counters=Counters(
+                accepted=offset - 90 - number * 11,
+                late=35 - number,
+                duplicates=40 + number * 7,
+                windows=offset // 60,
+                dead_letters={"invalid_json": 7 + number, "not_finite": 3} if number % 2 == 0 else {"invalid_json": 2},
+            ),
+            watermark_min=now - timedelta(seconds=33 + number),
+            watermark_max=now - timedelta(seconds=31 + number),
+            last_commit_at=now - timedelta(seconds=2 + number),
+            machines=3,
+            open_windows=18,
         )
-    return {"topic": "sensor-readings", "partitions": partitions}
+        for number, offset in consumed.items()
+    }
+    ends = {number: consumed[number] + lag for number, lag in enumerate(lags)}
+    return StreamLook(lambda: progress, lambda: ends, topic="sensor-readings")()

@@ -53,6 +53,7 @@ def page() -> None:
 def listing(stores: Stores, counts: dict[str, int]) -> JobPage | None:
     with layout.card():
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            # options are plain words: what is shown is what the URL holds, so counts stand beside them
             wanted = st.segmented_control(
                 "Status",
                 list(FILTERS),
@@ -61,8 +62,8 @@ def listing(stores: Stores, counts: dict[str, int]) -> JobPage | None:
                 required=True,
                 bind="query-params",
                 label_visibility="collapsed",
-                format_func=lambda f: f"{f} {words.count(counted(counts, f))}",
             )
+            st.caption(summary(counts), width="content")
             number = -(-counted(counts, wanted) // PAGE_SIZE)
             at = int(st.pagination(number, key="page")) if number > 1 else 1
         filters = FILTERS[wanted or "All"]
@@ -76,6 +77,13 @@ def listing(stores: Stores, counts: dict[str, int]) -> JobPage | None:
             return found
         table(found.jobs)
         return found
+
+
+def summary(counts: dict[str, int]) -> str:
+    """28 jobs: 25 completed · 1 failed"""
+    kinds = [(name.lower(), counted(counts, name)) for name in FILTERS if name != "All"]
+    told = " · ".join(f"{words.count(number)} {name}" for name, number in kinds if number)
+    return f"{words.plural(counted(counts, 'All'), 'job')}: {told}"
 
 
 def counted(counts: dict[str, int], wanted: str | None) -> int:
@@ -151,9 +159,8 @@ def show(detail: JobDetail) -> None:
     job = detail.job
     look = theme.job_state(job["status"])
     with layout.card():
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"#### {job['name']}", width="content")
-            st.badge(job["status"], icon=look.icon, color=look.colour)
+        badge = f":{look.colour}-badge[{look.icon} {job['status']}]"
+        st.markdown(f"#### {job['name']} &ensp;:small[{badge}]", anchors=False)
         st.markdown(reason(detail))
         if detail.is_live or job["mini_batches_done"] < job["mini_batches"]:
             progress(job)

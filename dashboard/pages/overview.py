@@ -58,7 +58,7 @@ def needs_you(stores: Stores, live: data.LiveStream) -> None:
         for notice in found[:MOST_NOTICES]:
             colour, icon = LOOKS[notice.level]
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.badge(notice.title, icon=icon, color=colour, width=190)  # type: ignore[arg-type]
+                st.badge(notice.title, icon=icon, color=colour, width=150)  # type: ignore[arg-type]
                 st.markdown(notice.text.replace("$", "\\$"), width="stretch")
                 if notice.page:
                     st.page_link(
@@ -159,10 +159,13 @@ def dead_letters(live: data.LiveStream) -> None:
     found = live.total("dead_letters")
     first = next(iter(live.reasons.items()), None)
     text = "not known while the service is away" if found is None else "unreadable messages"
+    history = data.stream_history(data.place().api_url).frame()
     st.metric(
         "Dead letters",
         words.count(found),
         delta=f"most often: {first[0].replace('_', ' ')}" if first else text,
+        chart_data=layout.spark(history["dead_letters"].tail(SPARK_POINTS)),
+        chart_type="area",
         help="Messages that could not be decoded; kept with reason and origin in the dead-letter topic",
         **layout.METRIC,
     )
@@ -277,7 +280,7 @@ def freshness(stores: Stores) -> None:
 
 def latest_jobs(stores: Stores) -> None:
     with layout.card("Latest jobs"):
-        found = layout.shown(data.attempt(lambda: data.list_jobs(stores, limit=5)))
+        found = layout.shown(data.attempt(lambda: data.list_jobs(stores, limit=6)))
         if found is None:
             return
         if found.jobs.empty:
@@ -286,7 +289,7 @@ def latest_jobs(stores: Stores) -> None:
         now = utc_now()
         for row in data.each(found.jobs):
             look = theme.job_state(row.status)
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
                 st.badge(row.status, icon=look.icon, color=look.colour)
                 st.page_link("pages/jobs.py", label=row.name, query_params={"job": row.name}, width="stretch")
                 st.caption(words.ago(row.created_at, now), width="content")
@@ -297,7 +300,11 @@ def heat_counts(stores: Stores, when: TimeRange | None) -> pd.DataFrame | None:
     if when is None:
         return None
     heat = data.known(data.attempt(lambda: data.fleet_heat(stores, when, bucket=heat_bucket(when))))
-    return None if heat is None else heat.groupby("bucket_start", as_index=False)[["windows", "anomalies"]].sum()
+    if heat is None:
+        return None
+    # the newest bucket still waits for windows and scores, and would look like a fall
+    whole = heat[heat["bucket_start"] + pd.Timedelta(seconds=heat_bucket(when)) <= pd.Timestamp(when.until)]
+    return whole.groupby("bucket_start", as_index=False)[["windows", "anomalies"]].sum()
 
 
 def heat_bucket(when: TimeRange) -> float:

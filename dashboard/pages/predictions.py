@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -10,7 +11,7 @@ import streamlit as st
 from dashboard import charts, data, layout, words
 from storage.queries.stores import Stores, TimeRange
 
-TOP = 12
+MOST_ALARMS = 12
 
 
 def page() -> None:
@@ -41,32 +42,25 @@ def page() -> None:
 def pick(stores: Stores, machines: pd.DataFrame) -> tuple[str, str | None]:
     """The machine (kept in the URL), the worst first; the endpoint where there is more than one."""
     endpoints = data.known(data.attempt(lambda: data.endpoints(stores))) or []
-    named = {
-        str(row.machine_id): " · ".join(
-            [
-                str(row.machine_id),
-                *([str(row.site_name)] if isinstance(row.site_name, str) else []),
-                words.plural(int(row.anomalies), "anomalous window") if row.anomalies else "no anomaly",
-            ]
-        )
-        for row in data.each(machines)
-    }
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    names = [str(name) for name in machines["machine_id"]]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        # options are plain names: what is shown is what the URL holds
         machine = st.selectbox(
-            "Machine",
-            list(named),
-            format_func=lambda m: named[m],
-            key="machine",
-            bind="query-params",
-            width=440,
-            label_visibility="collapsed",
+            "Machine", names, key="machine", bind="query-params", width=300, label_visibility="collapsed"
         )
         endpoint = None
         if len(endpoints) > 1:
             endpoint = st.selectbox(
                 "Endpoint", endpoints, key="endpoint", bind="query-params", width=240, label_visibility="collapsed"
             )
-    return machine or next(iter(named)), endpoint
+        machine = machine or names[0]
+        row = data.each(machines[machines["machine_id"] == machine])[0]
+        told = [str(text) for text in (row.site_name, row.model) if isinstance(text, str)]
+        told.append(
+            words.plural(int(row.anomalies), "anomalous window") if row.anomalies else "no anomaly in this time"
+        )
+        st.caption(" · ".join(told), width="content")
+    return machine, endpoint
 
 
 @st.fragment(run_every=layout.REFRESH)
@@ -81,7 +75,7 @@ def view(machine: str, endpoint: str | None) -> None:
     threshold = data.known(data.attempt(lambda: data.threshold(stores, endpoint=endpoint)))
     faults = data.known(data.attempt(lambda: data.faults(stores, when)))
     faults = pd.DataFrame(columns=["machine_id"]) if faults is None else faults
-    figures(stores, when, machine, endpoint, faults)
+    figures(stores, when, machine, endpoint)
     span = charts.span_of(when)
     mine = faults[faults["machine_id"] == machine]
     with layout.card("Anomaly score", score_note(mine)):
@@ -91,41 +85,47 @@ def view(machine: str, endpoint: str | None) -> None:
             chart = charts.score(scores, threshold=threshold, faults=mine, span=span)
             st.altair_chart(chart, alt=f"Anomaly score of {machine} over time")
     sensors(stores, when, machine, mine, span)
-    bottom(stores, when, machine, endpoint)
-    layout.caption(when)
+    alarms(stores, when, endpoint, faults)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        layout.caption(when)
+        download(stores, when, machine, endpoint)
 
 
-def figures(stores: Stores, when: TimeRange, machine: str, endpoint: str | None, faults: pd.DataFrame) -> None:
+def figures(stores: Stores, when: TimeRange, machine: str, endpoint: str | None) -> None:
     """This machine's figures on the left; how good the labels were, over all machines, where the truth is known."""
-    rows = data.known(data.attempt(lambda: data.prediction_rows(stores, when, endpoint=endpoint)))
+    rows = data.known(data.attempt(lambda: data.prediction_rows(stores, when, machine_id=machine, endpoint=endpoint)))
     if rows is None:
         return
-    mine = rows[rows["machine_id"] == machine]
-    worst = mine["score"].max() if len(mine) else None
-    with st.grid(6 if len(faults) else 3, gap="small"):
-        st.metric("Windows scored", words.count(len(mine)), help=f"Of {machine}, in the chosen time", **layout.METRIC)
-        st.metric("Anomalous", words.count(int(mine["anomalous"].sum())), help=f"Windows of {machine}", **layout.METRIC)
+    worst = rows["score"].max() if len(rows) else None
+    quality = data.known(data.attempt(lambda: data.evaluate(stores, when, endpoint=endpoint)))
+    with st.grid(6 if quality else 3, gap="small"):
+        st.metric("Windows scored", words.count(len(rows)), help=f"Of {machine}, in the chosen time", **layout.METRIC)
+        st.metric("Anomalous", words.count(int(rows["anomalous"].sum())), help=f"Windows of {machine}", **layout.METRIC)
         st.metric("Worst score", words.score(worst), help=f"Of {machine}, in the chosen time", **layout.METRIC)
-        if len(faults):
-            truth = data.evaluate(rows, faults)
-            st.metric(
-                "Precision, fleet",
-                words.share(truth.precision),
-                help=f"{truth.anomalous_in_fault} of {truth.anomalous} anomalous windows overlap a true fault",
-                **layout.METRIC,
-            )
-            st.metric(
-                "Recall, fleet",
-                words.share(truth.recall),
-                help=f"{truth.episodes_found} of {truth.episodes} fault episodes have an anomalous window",
-                **layout.METRIC,
-            )
-            st.metric(
-                "Lead time",
-                words.NOTHING if truth.lead_time is None else words.duration(truth.lead_time.total_seconds()),
-                help="Median, from an episode's first anomalous window to the episode's end",
-                **layout.METRIC,
-            )
+        if not quality:
+            return
+        hits, called = quality.true_positives, quality.true_positives + quality.false_positives
+        faulty = quality.true_positives + quality.false_negatives
+        lead = quality.median_lead
+        st.metric(
+            "Precision, fleet",
+            words.share(quality.precision),
+            help=f"{hits} of {called} anomalous windows lie in a true fault, over all machines",
+            **layout.METRIC,
+        )
+        st.metric(
+            "Recall, fleet",
+            words.share(quality.recall),
+            help=f"{hits} of {faulty} windows of true faults were called anomalous, over all machines",
+            **layout.METRIC,
+        )
+        st.metric(
+            "Faults found",
+            f"{quality.detected} of {len(quality.outcomes)}",
+            help="Episodes with an alarm: three anomalous windows in a row"
+            + (f"; median {words.duration(lead.total_seconds())} before the episode ended" if lead else ""),
+            **layout.METRIC,
+        )
 
 
 def score_note(faults: pd.DataFrame) -> str:
@@ -156,56 +156,67 @@ def sensors(stores: Stores, when: TimeRange, machine: str, faults: pd.DataFrame,
                 st.altair_chart(chart, alt=f"{name} over time")
 
 
-def bottom(stores: Stores, when: TimeRange, machine: str, endpoint: str | None) -> None:
-    with layout.card("Highest scores", "of the whole fleet, in the chosen time"):
-        top = layout.shown(data.attempt(lambda: data.top_anomalies(stores, when, endpoint=endpoint, limit=TOP)))
-        if top is None:
+def alarms(stores: Stores, when: TimeRange, endpoint: str | None, faults: pd.DataFrame) -> None:
+    with layout.card("Alarms", "anomalous windows in a row, of the whole fleet, the highest peak first"):
+        found = layout.shown(data.attempt(lambda: data.alarms(stores, when, endpoint=endpoint, limit=MOST_ALARMS)))
+        if found is None:
             return
-        if top.empty:
+        if found.empty:
             layout.nothing("No window was called anomalous.")
-        else:
-            st.dataframe(
-                top,
-                hide_index=True,
-                height="content",
-                column_order=[
-                    "machine_id",
-                    "site_name",
-                    "window_start",
-                    "score",
-                    "label",
-                    "model",
-                    "job_name",
-                    "source",
+            return
+        right = st.column_config.TextColumn(alignment="right")
+        shown = pd.DataFrame(
+            {
+                "Machine": found["machine_id"],
+                "Site": found["site_name"].fillna(words.NOTHING),
+                "Began (UTC)": [words.minute(t) for t in found["begins"]],
+                "Lasted": [
+                    words.duration((b - a).total_seconds()) for a, b in zip(found["begins"], found["ends"], strict=True)
                 ],
-                column_config={
-                    "machine_id": st.column_config.TextColumn("Machine"),
-                    "site_name": st.column_config.TextColumn("Site"),
-                    "window_start": st.column_config.DatetimeColumn(
-                        "Window (UTC)", format="DD MMM HH:mm", timezone="UTC"
-                    ),
-                    "score": st.column_config.ProgressColumn(
-                        "Score", format="%.2f", min_value=0, max_value=float(top["score"].max()), color="red"
-                    ),
-                    "label": st.column_config.TextColumn("Label"),
-                    "model": st.column_config.TextColumn("Model"),
-                    "job_name": st.column_config.TextColumn("Job"),
-                    "source": st.column_config.TextColumn("Scored from"),
-                },
-                alt="Windows with the highest anomaly scores",
-            )
-        rows = data.known(
-            data.attempt(lambda: data.prediction_rows(stores, when, machine_id=machine, endpoint=endpoint))
+                "Windows": [words.count(n) for n in found["windows"]],
+                "Peak score": found["peak"],
+                "Most unusual": [
+                    words.quantity(f) if isinstance(f, str) else words.NOTHING for f in found["top_feature"]
+                ],
+                "True fault": [truth(row, faults) for row in data.each(found)],
+                "Model": found["model"],
+                "Job": found["job_name"],
+            }
         )
-        if rows is not None and len(rows):
-            st.download_button(
-                f"CSV of {machine} ({words.plural(len(rows), 'row')})",
-                data.csv(rows.drop(columns="details")),
-                file_name=f"predictions-{machine}.csv",
-                mime="text/csv",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        shown = shown if len(faults) else shown.drop(columns="True fault")
+        top = float(found["peak"].max())
+        st.dataframe(
+            shown,
+            hide_index=True,
+            height="content",
+            column_config={
+                "Lasted": right,
+                "Windows": right,
+                "Peak score": st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=top, color="red"),
+            },
+            alt="Alarms of the fleet with their peak scores",
+        )
+
+
+def truth(alarm: Any, faults: pd.DataFrame) -> str:
+    """The fault that was really there while the alarm lasted."""
+    of_machine = faults[faults["machine_id"] == alarm.machine_id]
+    there = of_machine[(of_machine["starts_at"] < alarm.ends) & (of_machine["ends_at"] > alarm.begins)]
+    return ", ".join(words.quantity(k) for k in there["kind"].unique()) or "none"
+
+
+def download(stores: Stores, when: TimeRange, machine: str, endpoint: str | None) -> None:
+    rows = data.known(data.attempt(lambda: data.prediction_rows(stores, when, machine_id=machine, endpoint=endpoint)))
+    if rows is None or rows.empty:
+        return
+    st.download_button(
+        f"CSV of {machine} ({words.plural(len(rows), 'row')})",
+        data.csv(rows.drop(columns="details")),
+        file_name=f"predictions-{machine}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 page()

@@ -156,36 +156,32 @@ def from_lake(stores: Stores) -> None:
 def rates(stores: Stores, when: TimeRange, history: data.StreamHistory) -> None:
     bucket = data.bucket_seconds(when, at_most=POINTS, at_least=60)
     found = data.known(data.attempt(lambda: data.rates(stores, when, bucket=bucket)))
-    left, right = st.columns(2)
-    note = f"by event time, {words.duration(bucket)} each"
+    span = charts.span_of(when)
+    left, middle, right = st.columns(3)
+    note = f"by event time, per {words.duration(bucket)}"
     with left, layout.card("Readings per second", note, height="stretch"):
         if found is None or found.empty:
             st.caption("No whole interval in this time.")
         else:
-            chart = charts.area(
-                found,
-                x="bucket_start",
-                y="readings_per_second",
-                title="readings/s",
-                span=charts.span_of(when),
-                unit="readings/s",
-            )
+            chart = charts.area(found, x="bucket_start", y="readings_per_second", title="readings/s", span=span)
             st.altair_chart(chart, alt="Readings per second over event time")
-    with right, layout.card("Windows per minute", note, height="stretch"):
+    with middle, layout.card("Windows per minute", note, height="stretch"):
         if found is None or found.empty:
             st.caption("No whole interval in this time.")
         else:
             minutes = found.assign(per_minute=found["windows"] / bucket * 60)
             chart = charts.area(
-                minutes,
-                x="bucket_start",
-                y="per_minute",
-                title="windows/min",
-                span=charts.span_of(when),
-                unit="windows/min",
-                colour=theme.GREEN,
+                minutes, x="bucket_start", y="per_minute", title="windows/min", span=span, colour=theme.GREEN
             )
             st.altair_chart(chart, alt="Windows per minute over event time")
+    with right, layout.card("Lag", "since somebody looks, by the clock", height="stretch"):
+        seen = history.frame()
+        if len(seen) < 3:
+            st.caption("Looked at too few times yet; this chart fills while a page is open.")
+        else:
+            span = charts.Span(since=seen["at"].iloc[0], until=seen["at"].iloc[-1])
+            chart = charts.area(seen, x="at", y="lag", title="messages", span=span, colour=theme.AMBER)
+            st.altair_chart(chart, alt="Messages not yet in the lake, over the last minutes")
 
 
 def lateness(stores: Stores, when: TimeRange, live: data.LiveStream) -> None:

@@ -1,66 +1,54 @@
-"""Predictions against the simulator's ground truth: a pure comparison of two frames."""
+"""Predictions against the simulator's ground truth: both sides read, compared by `scoring.evaluation`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
-import pandas as pd
+from scoring.evaluation import Episode, Evaluation, ScoredWindow, evaluate
+from storage.queries import predictions
+from storage.queries.stores import EVERYTHING, Stores, TimeRange
+
+PERSISTENCE = 3
+SETTLING = timedelta(minutes=30)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
-    """How good the labels were. Ratios are None where nothing can be divided.
+def evaluation(
+    stores: Stores,
+    when: TimeRange,
+    *,
+    endpoint: str | None = None,
+    persistence: int = PERSISTENCE,
+    settling: timedelta = SETTLING,
+) -> Evaluation | None:
+    """How good the labels of the range were; None where nothing was scored or no ground truth is known.
 
-    precision      of the windows called anomalous, the share that overlaps a fault of that machine
-    recall         of the fault episodes that scored windows overlap, the share with at least one anomalous window
-    window_recall  of the scored windows that overlap a fault, the share called anomalous
-    lead_time      median time from the end of an episode's first anomalous window to the episode's end
+    persistence  consecutive anomalous windows that make an alarm
+    settling     windows that begin within this after an episode count neither way
     """
-
-    windows: int
-    anomalous: int
-    anomalous_in_fault: int
-    windows_in_fault: int
-    episodes: int
-    episodes_found: int
-    lead_time: timedelta | None
-
-    @property
-    def precision(self) -> float | None:
-        return self.anomalous_in_fault / self.anomalous if self.anomalous else None
-
-    @property
-    def recall(self) -> float | None:
-        return self.episodes_found / self.episodes if self.episodes else None
-
-    @property
-    def window_recall(self) -> float | None:
-        return self.anomalous_in_fault / self.windows_in_fault if self.windows_in_fault else None
-
-
-def evaluate(predictions: pd.DataFrame, faults: pd.DataFrame) -> Evaluation:
-    """Compare predictions (machine_id, window_start, window_end, anomalous) with faults (… starts_at, ends_at)."""
-    in_fault = pd.Series(False, index=predictions.index)
-    leads: list[timedelta] = []
-    episodes = found = 0
-    for machine, of_machine in faults.groupby("machine_id"):
-        mine = predictions[predictions["machine_id"] == machine]
-        for episode in of_machine.itertuples():
-            overlap = mine[(mine["window_start"] < episode.ends_at) & (mine["window_end"] > episode.starts_at)]
-            in_fault[overlap.index] = True
-            episodes += not overlap.empty
-            hits = overlap[overlap["anomalous"].astype(bool)]
-            if not hits.empty:
-                found += 1
-                leads.append(max(timedelta(0), episode.ends_at - hits["window_end"].min()))
-    called = predictions["anomalous"].astype(bool)
-    return Evaluation(
-        windows=len(predictions),
-        anomalous=int(called.sum()),
-        anomalous_in_fault=int((called & in_fault).sum()),
-        windows_in_fault=int(in_fault.sum()),
-        episodes=episodes,
-        episodes_found=found,
-        lead_time=sorted(leads)[len(leads) // 2] if leads else None,
+    faults = predictions.faults(stores, EVERYTHING)
+    if faults.empty:
+        return None
+    scored = predictions.rows(stores, when, endpoint=endpoint)
+    if scored.empty:
+        return None
+    return evaluate(
+        [
+            ScoredWindow(machine_id=machine, start=start.to_pydatetime(), end=end.to_pydatetime(), flagged=flagged)
+            for machine, start, end, flagged in zip(
+                scored["machine_id"], scored["window_start"], scored["window_end"], scored["anomalous"], strict=True
+            )
+        ],
+        [
+            Episode(
+                fault_id=row["fault_id"],
+                machine_id=row["machine_id"],
+                kind=row["kind"],
+                sensor_id=row["sensor_id"] if isinstance(row["sensor_id"], str) else None,
+                starts_at=row["starts_at"].to_pydatetime(),
+                ends_at=row["ends_at"].to_pydatetime(),
+            )
+            for row in faults.to_dict("records")
+        ],
+        persistence=persistence,
+        settling=settling,
     )

@@ -1,9 +1,9 @@
-"""What was predicted: scores over time, the fleet at a glance, the worst windows, and the simulator's ground truth."""
+"""What was predicted: scores over time, the fleet at a glance, alarms, and the simulator's ground truth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -84,7 +84,8 @@ def machines(stores: Stores, when: TimeRange, *, endpoint: str | None = None) ->
 def score_series(
     stores: Stores, machine_id: str, when: TimeRange, *, endpoint: str | None = None, most_points: int = MOST_POINTS
 ) -> pd.DataFrame:
-    """One machine's scores: window_start, window_end, score, label, anomalous, job_name, deployment_name, model.
+    """One machine's scores: window_start, window_end, score, label, anomalous, top_feature (what the script
+    gave under this name, or None), job_name, deployment_name, model.
 
     At most `most_points` rows. Where there are more, every anomalous window stays (as long as they fill no more than
     half of the points) and the rest is thinned to the lowest and highest score of each bucket: no peak is lost.
@@ -94,7 +95,7 @@ def score_series(
         stores,
         f"""with p as ({_LATEST}),
             counted as (
-              select *, {_IS_ANOMALOUS} as anomalous, count(*) over () as n,
+              select *, {_IS_ANOMALOUS} as anomalous, details->>'top_feature' as top_feature, count(*) over () as n,
                      count(*) filter (where {_IS_ANOMALOUS}) over () as n_anomalous,
                      ntile(:buckets) over (order by window_start) as bucket
               from p),
@@ -102,7 +103,7 @@ def score_series(
               select *, row_number() over (partition by bucket order by score desc nulls last) as from_top,
                      row_number() over (partition by bucket order by score asc nulls last) as from_bottom
               from counted)
-            select window_start, window_end, score, label, anomalous, job_name, deployment_name,
+            select window_start, window_end, score, label, anomalous, top_feature, job_name, deployment_name,
                    model_name || ':' || model_version as model
             from ranked
             where n <= :most or from_top = 1 or from_bottom = 1 or (anomalous and n_anomalous <= :keep)
@@ -158,21 +159,40 @@ def anomaly_rate(stores: Stores, when: TimeRange, *, bucket: float) -> pd.DataFr
     return heat.groupby("bucket_start", as_index=False)[["windows", "anomalies"]].sum()
 
 
-def top_anomalies(
-    stores: Stores, when: TimeRange, *, machine_id: str | None = None, endpoint: str | None = None, limit: int = 50
+def alarms(
+    stores: Stores,
+    when: TimeRange,
+    *,
+    machine_id: str | None = None,
+    endpoint: str | None = None,
+    pause: timedelta = timedelta(minutes=5),
+    limit: int = 50,
 ) -> pd.DataFrame:
-    """The highest scores among the anomalous: machine_id, site_name, window_start, window_end, score, label, model,
-    deployment_name, job_name, source."""
+    """Anomalous windows in a row, the highest peak first: machine_id, site_name, begins, ends, windows, peak,
+    top_feature (the most frequent, or None), model, job_name (of the newest window).
+
+    Windows of a machine that lie less than `pause` apart are one row.
+    """
     found = postgres.read(
         stores,
-        f"""with p as ({_LATEST})
-            select p.machine_id, s.name as site_name, window_start, window_end, score, label,
-                   model_name || ':' || model_version as model, deployment_name, job_name, source
-            from p left join machines m using (machine_id) left join sites s using (site_id)
-            where {_IS_ANOMALOUS} order by score desc nulls last, window_start desc limit :limit""",  # noqa: S608
-        _scope(when, endpoint, machine_id) | {"limit": limit},
+        f"""with p as ({_LATEST}),
+            anomalous as (
+              select *, lag(window_end) over (partition by machine_id order by window_start) as before
+              from p where {_IS_ANOMALOUS}),
+            numbered as (
+              select *, count(*) filter (where before is null or window_start - before >= make_interval(secs => :pause))
+                          over (partition by machine_id order by window_start) as spell
+              from anomalous)
+            select n.machine_id, s.name as site_name, min(window_start) as begins, max(window_end) as ends,
+                   count(*) as windows, max(score) as peak,
+                   mode() within group (order by details->>'top_feature') as top_feature,
+                   (array_agg(model_name || ':' || model_version order by window_start desc))[1] as model,
+                   (array_agg(job_name order by window_start desc))[1] as job_name
+            from numbered n left join machines m using (machine_id) left join sites s using (site_id)
+            group by n.machine_id, s.name, spell order by peak desc nulls last, begins desc limit :limit""",  # noqa: S608
+        _scope(when, endpoint, machine_id) | {"limit": limit, "pause": pause.total_seconds()},
     )
-    return as_times(found, "window_start", "window_end")
+    return as_times(found, "begins", "ends")
 
 
 def rows(

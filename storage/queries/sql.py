@@ -171,7 +171,7 @@ def _create_tables(
 
 
 def _refuse_postgres(schema: str, name: str, reason: str) -> None:
-    """Raises StoreAway where the name means a Postgres table; else it is the lake's, DuckDB's or the statement's own."""
+    """Raises StoreAway where the name means a Postgres table; else it is the lake's, or the statement's own."""
     if schema == "pg" or name.casefold() in metadata.tables:
         instead = f" (lake.{name} is the lake's)" if name.casefold() in TABLES else ""
         raise StoreAway("postgres", f"{name} is a Postgres table{instead}, and {reason}")
