@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -84,6 +86,8 @@ def add_handlers(app: FastAPI) -> None:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     request_id = request.scope.get("request_id", "unknown")
-    _log.error("a request failed unexpectedly", path=request.url.path, request_id=request_id, exc_info=error)
+    # the plain traceback: a renderer of exceptions may print local variables, and passwords with them
+    trace = "".join(traceback.format_exception(error))
+    _log.error("a request failed unexpectedly", path=request.url.path, request_id=request_id, exception=trace)
     message = f"the service failed at this request ({type(error).__name__}); its log has it under {request_id}"
     return answer(500, "InternalError", message)

@@ -1,0 +1,124 @@
+"""The service over stores in memory and a real registry: requests without a database, a runner or a port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from infra.api.app import create_app
+from infra.api.parts import Loop, ServiceParts
+from scoring.minibatch import InputItem
+from storage.registry import Registry
+from tests.contract.memory import MemoryCatalog, MemoryInputReader, MemoryJobStore, MemoryScheduleStore, MemorySink
+from tests.contract.memory import SettableClock as Clock
+
+
+@dataclass
+class MemoryListing:
+    catalog: MemoryCatalog
+    job_store: MemoryJobStore
+    schedule_store: MemoryScheduleStore
+
+    def jobs(self, *, endpoint_name=None, deployment_name=None, schedule_name=None, statuses=(), limit=50, offset=0):
+        found = [
+            job
+            for job in reversed(self.job_store._jobs.values())
+            if endpoint_name in {None, job.endpoint_name}
+            and deployment_name in {None, job.deployment.name}
+            and schedule_name in {None, job.schedule_name}
+            and (not statuses or job.status in statuses)
+        ]
+        return found[offset : offset + limit]
+
+    def mini_batches(self, job_name, *, limit=1000, offset=0):
+        return []
+
+    def computes(self):
+        return list(self.catalog._computes.values())
+
+    def models(self, name=None):
+        return [m for m in reversed(self.catalog._models.values()) if name in {None, m.name}]
+
+    def endpoints(self):
+        return list(self.catalog._endpoints.values())
+
+    def deployments(self, endpoint_name):
+        return [d for d in self.catalog._deployments.values() if d.endpoint_name == endpoint_name]
+
+    def schedules(self):
+        return list(self.schedule_store._schedules.values())
+
+
+@dataclass
+class Service:
+    """The application and everything behind it. `code` is a folder with score.py, `model` one with a file."""
+
+    http: TestClient
+    catalog: MemoryCatalog
+    jobs: MemoryJobStore
+    schedules: MemoryScheduleStore
+    sink: MemorySink
+    clock: Clock
+    code: Path
+    model: Path
+    data: Path
+    away: list[Exception] = field(default_factory=list)
+    wakes: list[int] = field(default_factory=list)
+
+    def deployment(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "name": "torch",
+            "endpoint_name": "pumps",
+            "model": {"path": str(self.model)},
+            "code_configuration": {"code": str(self.code), "scoring_script": "score.py"},
+            "compute": "cpu",
+        } | changes
+
+    def ready(self) -> Service:
+        """With a compute, an endpoint, and a default deployment."""
+        for path, body in (
+            ("/compute", {"name": "cpu"}),
+            ("/batch-endpoints", {"name": "pumps"}),
+            ("/batch-endpoints/pumps/deployments?set_default=true", self.deployment()),
+        ):
+            response = self.http.post(path, json=body)
+            assert response.status_code == 200, response.text
+        return self
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    code, model, data = tmp_path / "code", tmp_path / "model", tmp_path / "data"
+    for folder in (code, model, data):
+        folder.mkdir()
+    (code / "score.py").write_text("def run(mini_batch):\n    return mini_batch\n")
+    (model / "weights").write_text("1 2 3")
+    catalog, jobs, schedules, clock = MemoryCatalog(), MemoryJobStore(), MemoryScheduleStore(), Clock()
+    sink, away, wakes = MemorySink(), [], []
+
+    def ping() -> None:
+        if away:
+            raise away[0]
+
+    parts = ServiceParts(
+        catalog=catalog,
+        jobs=jobs,
+        schedules=schedules,
+        listing=MemoryListing(catalog, jobs, schedules),
+        registry=Registry(tmp_path / "registry"),
+        inputs=MemoryInputReader({str(data): [InputItem(uri=str(data / "a"), size_bytes=1)]}),
+        sinks=lambda job: [sink],
+        clock=clock,
+        jobs_folder=tmp_path / "jobs",
+        stream=lambda: {"state": "ok", "partitions": []},
+        ping=ping,
+        wake=lambda: wakes.append(1),
+        loops=[Loop(name="idle", run=lambda stop: stop.wait(60) and None)],
+    )
+    with TestClient(create_app(parts), raise_server_exceptions=False) as http:
+        yield Service(http, catalog, jobs, schedules, sink, clock, code, model, data, away, wakes)

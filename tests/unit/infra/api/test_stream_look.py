@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from infra.api.stream_look import StreamLook
+from ingestion.checkpoint import Counters, Progress
+from ingestion.errors import TryAgain
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def progress(partition: int, next_offset: int) -> Progress:
+    return Progress(
+        partition=partition,
+        next_offset=next_offset,
+        counters=Counters(accepted=7, late=2, duplicates=1, windows=3, dead_letters={"bad_json": 4, "nan": 1}),
+        watermark_min=AT,
+        watermark_max=AT,
+        last_commit_at=AT,
+        machines=2,
+        open_windows=5,
+    )
+
+
+def test_lag_is_the_topics_end_less_the_commits_position() -> None:
+    look = StreamLook(lambda: {0: progress(0, 10)}, lambda: {0: 15, 1: 3}, topic="t")
+    answer = look()
+    assert (answer["topic"], answer["state"], answer["lag"]) == ("t", "ok", 8)
+    first, second = answer["partitions"]
+    assert (first["next_offset"], first["end_offset"], first["lag"]) == (10, 15, 5)
+    assert (first["accepted"], first["late"], first["duplicates"], first["dead_letters"]) == (7, 2, 1, 5)
+    assert first["dead_letters_by_reason"] == {"bad_json": 4, "nan": 1}
+    assert first["watermark"] == first["last_commit_at"] == "2026-01-02T03:04:05Z"
+    # a partition without a commit has everything before it
+    assert (second["next_offset"], second["lag"], second["accepted"]) == (None, 3, 0)
+
+
+def test_a_broker_that_is_away_is_said_in_words() -> None:
+    def away() -> Mapping[int, int]:
+        raise TryAgain("kafka at x:1 gave no answer within 4 s")
+
+    answer = StreamLook(lambda: {0: progress(0, 10)}, away, topic="t")()
+    assert answer["state"] == "kafka at x:1 gave no answer within 4 s"
+    assert answer["lag"] is None
+    assert answer["partitions"][0]["next_offset"] == 10
+    assert answer["partitions"][0]["lag"] is None
+
+
+def test_an_answer_is_good_for_a_moment() -> None:
+    asked = []
+
+    def ends() -> Mapping[int, int]:
+        asked.append(1)
+        return {0: 1}
+
+    look = StreamLook(dict, ends, topic="t")
+    assert look() == look()
+    assert len(asked) == 1
