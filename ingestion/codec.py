@@ -167,14 +167,18 @@ def decode_arrow(value: bytes) -> pa.RecordBatch:
         )
     try:
         with pa.ipc.open_stream(pa.py_buffer(value)) as stream:
-            _check_schema(stream.schema)
+            schema = stream.schema
+            is_plain = schema.equals(READING_SCHEMA)
+            if not is_plain:
+                _check_schema(schema)
             batches = []
             for batch in stream:
                 # offsets and lengths come from the sender: unchecked, they are read as memory addresses
                 batch.validate(full=True)
                 batches.append(batch)
-        table = pa.Table.from_batches(batches, schema=stream.schema)
-        return _conform(table)
+        if is_plain and len(batches) == 1:
+            return pa.RecordBatch.from_arrays(batches[0].columns, schema=_NULLABLE_SCHEMA)
+        return _conform(pa.Table.from_batches(batches, schema=schema))
     except PoisonMessage:
         raise
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, TypeError, KeyError) as error:

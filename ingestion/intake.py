@@ -208,9 +208,10 @@ def _row_letters(
     first = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     bad = np.flatnonzero(faults)
     pairs = owner[bad] * 16 + faults[bad]
+    order = np.argsort(pairs, kind="stable")
+    distinct_pairs, begins = np.unique(pairs[order], return_index=True)
     letters = []
-    for pair in np.unique(pairs):
-        rows = bad[pairs == pair]
+    for pair, rows in zip(distinct_pairs, np.split(bad[order], begins[1:]), strict=True):
         index, reason = int(pair) // 16, _ROW_FAULTS[int(pair) % 16 - 1]
         message = messages[index]
         whole = (message.value or b"")[:1] == b"{"

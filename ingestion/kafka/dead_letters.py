@@ -146,7 +146,7 @@ class KafkaDeadLetterQueue:
                 max_request_size=2 * MAX_MESSAGE_BYTES,
                 max_block_ms=int(self._limit.total_seconds() * 1000),
                 delivery_timeout_ms=int(self._limit.total_seconds() * 1000),
-                request_timeout_ms=int(self._limit.total_seconds() * 1000),
+                request_timeout_ms=int(self._limit.total_seconds() * 500),
                 allow_auto_create_topics=False,
             )
         return self._producer

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 from yarl import URL
 
 from ingestion.pipeline import Pipeline
@@ -26,6 +27,14 @@ SESSION_SECONDS = 30.0
 class _ConsumerOnly(BootStrategy):
     # without a producer Faust needs no second connection and no writable cluster
     enable_kafka_producer = False
+
+
+class _NoTables(TableManager):
+    """Starts at once: the stock manager first gives tables a second to register."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class StreamApp(faust.App):
@@ -71,6 +80,7 @@ def build(
         broker_max_poll_records=20_000,
         broker_check_crcs=True,
         stream_wait_empty=False,
+        TableManager=_NoTables,
     )
     transport = BatchTransport(app.conf.broker_consumer, app)
     transport.handler = handler
