@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from infra.cli.failures import WaitedTooLong
 from infra.cli.stage import Stage, StepFailed
 from infra.settings import Home, Settings
 from ingestion.errors import InvalidInput
@@ -288,10 +289,16 @@ class Demo:
             time.sleep(1)
 
     def stop(self) -> None:
+        """End everything that was started. What goes wrong here is said, and hides no earlier failure."""
         self.stage.end_children()
-        if self._is_up:
+        if not self._is_up:
+            return
+        here = os.path.relpath(self.home.root)
+        try:
             self.stage.command("down", limit=120, shown=False)
-            here = os.path.relpath(self.home.root)
+        except (StepFailed, WaitedTooLong) as error:
+            self.stage.say(f"not all was stopped: {error}; try `tidemill --home {here} down`")
+        else:
             self.stage.say(f"stopped after {self.stage.seconds:.0f} s; everything is kept in {here}")
 
     # --- the plant --------------------------------------------------------------------------------------------------
