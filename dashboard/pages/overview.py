@@ -302,6 +302,7 @@ def heat_counts(stores: Stores, when: TimeRange | None) -> pd.DataFrame | None:
     heat = data.known(data.attempt(lambda: data.fleet_heat(stores, when, bucket=heat_bucket(when))))
     if heat is None:
         return None
+    assert when.until is not None
     # the newest bucket still waits for windows and scores, and would look like a fall
     whole = heat[heat["bucket_start"] + pd.Timedelta(seconds=heat_bucket(when)) <= pd.Timestamp(when.until)]
     return whole.groupby("bucket_start", as_index=False)[["windows", "anomalies"]].sum()
