@@ -19,6 +19,8 @@ _LONGEST_MESSAGE = 64 * 1024 * 1024
 _SEND_LIMIT = 10.0
 _END_LIMIT = 5.0
 
+# by this mark of the stack's processes their supervisor finds what a killed service left behind, scripts' children too
+_STACK_MARK = "TIDEMILL_STACK"
 # a script's libraries must not start a thread for each core in each of the worker processes
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -74,10 +76,9 @@ class WorkerProcess:
         try:
             self._socket.settimeout(_SEND_LIMIT)
             self._socket.sendall(struct.pack(">I", len(body)) + body)
+            self._socket.setblocking(False)
         except OSError as error:
             raise WorkerGone(f"worker process {self.pid} takes no message: {error}") from error
-        finally:
-            self._socket.setblocking(False)
 
     def messages(self) -> Sequence[dict[str, Any]]:
         """What has come, without waiting. Raises WorkerGone at the end of the connection and for what is no message."""
@@ -150,5 +151,5 @@ class WorkerProcess:
 
 def worker_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of every worker: ours, less tidemill's settings (addresses with passwords), one thread each."""
-    kept = {name: value for name, value in inherited.items() if not name.startswith("TIDEMILL_")}
+    kept = {n: value for n, value in inherited.items() if n == _STACK_MARK or not n.startswith("TIDEMILL_")}
     return {**dict.fromkeys(_ONE_THREAD, "1"), **kept}
