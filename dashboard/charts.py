@@ -95,7 +95,7 @@ def fleet_heat(frame: pd.DataFrame, *, threshold: float | None, bucket: float, s
                 alt.Tooltip("found:N", title="Anomalous windows"),
             ],
         )
-        .properties(height=26 * len(worst) + 70)
+        .properties(height=27 * len(worst) + 84)
         .properties(padding=PADDING)
         .configure_view(stroke=None)
     )
@@ -287,7 +287,7 @@ def gantt(frame: pd.DataFrame) -> alt.Chart:
                 alt.Tooltip("error:N", title="Error"),
             ],
         )
-        .properties(height=34 * len(workers) + 62)
+        .properties(height=30 * len(workers) + 84)
         .properties(padding=PADDING)
         .configure_view(stroke=None)
     )

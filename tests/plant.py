@@ -7,9 +7,12 @@ jobs that would have made them, and one job of each other ending. Everything fol
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -51,6 +54,8 @@ class Plant:
     """What was seeded, for tests to compare with. Frames hold what the tables hold."""
 
     now: datetime
+    lake: Path
+    database_url: str
     machines: list[str]
     windows: pd.DataFrame
     predictions: pd.DataFrame
@@ -89,7 +94,31 @@ def seed(
         _append(lake, PREDICTIONS, predictions, "window_start")
         _write_jobs(engine, jobs, results, predictions, now)
     engine.dispose()
-    return Plant(now=now, machines=machines, windows=windows, predictions=predictions, faults=faults, jobs=jobs)
+    return Plant(
+        now=now,
+        lake=lake,
+        database_url=database_url,
+        machines=machines,
+        windows=windows,
+        predictions=predictions,
+        faults=faults,
+        jobs=jobs,
+    )
+
+
+@contextmanager
+def database(postgres_url: str) -> Iterator[str]:
+    """The URL of a fresh database on this server, dropped afterwards."""
+    name = f"plant_{uuid4().hex[:12]}"
+    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    try:
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        yield sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    finally:
+        admin.dispose()
 
 
 def _append(lake: Path, table: LakeTable, frame: pd.DataFrame, time: str) -> None:

@@ -189,20 +189,17 @@ def predictions_today(stores: Stores, when: TimeRange | None) -> None:
 
 
 def anomalies(stores: Stores, when: TimeRange | None) -> None:
-    heat = heat_counts(stores, when)
-    number = None if heat is None else int(heat["anomalies"].sum())
-    share = (
-        None
-        if heat is None or not heat["windows"].sum()
-        else number / int(heat["windows"].sum())
-        if number is not None
-        else None
-    )
+    heat = heat_of(stores, when)
+    scored = None if heat is None else int(heat["windows"].sum())
+    found = None if heat is None else int(heat["anomalies"].sum())
+    counts = heat_counts(stores, when)
     st.metric(
         "Anomalous windows",
-        words.count(number),
-        delta="nothing scored in this time" if share is None else f"{words.share(share)} of the scored windows",
-        chart_data=None if heat is None else layout.spark(heat["anomalies"].tail(SPARK_POINTS)),
+        words.count(found),
+        delta=f"{words.share(found / scored)} of the scored windows"
+        if found is not None and scored
+        else "nothing scored",
+        chart_data=None if counts is None else layout.spark(counts["anomalies"].tail(SPARK_POINTS)),
         chart_type="bar",
         help="Windows in the chosen time that the model called anomalous",
         **layout.METRIC,
@@ -241,7 +238,7 @@ def newest(stores: Stores, now: datetime) -> None:
 
 
 def fleet(stores: Stores, when: TimeRange) -> None:
-    with layout.card("Fleet", "worst anomaly score of each machine, the loudest first"):
+    with layout.card("Fleet", "worst anomaly score of each machine, the loudest first", height="stretch"):
         bucket = heat_bucket(when)
         heat = layout.shown(data.attempt(lambda: data.fleet_heat(stores, when, bucket=bucket)))
         if heat is None:
@@ -295,17 +292,21 @@ def latest_jobs(stores: Stores) -> None:
                 st.caption(words.ago(row.created_at, now), width="content")
 
 
-def heat_counts(stores: Stores, when: TimeRange | None) -> pd.DataFrame | None:
-    """Scored and anomalous windows by bucket."""
+def heat_of(stores: Stores, when: TimeRange | None) -> pd.DataFrame | None:
+    """The fleet's scores by machine and bucket; None where they cannot be read."""
     if when is None:
         return None
-    heat = data.known(data.attempt(lambda: data.fleet_heat(stores, when, bucket=heat_bucket(when))))
+    return data.known(data.attempt(lambda: data.fleet_heat(stores, when, bucket=heat_bucket(when))))
+
+
+def heat_counts(stores: Stores, when: TimeRange | None) -> pd.DataFrame | None:
+    """Scored and anomalous windows by bucket, without the newest, which still waits and would look like a fall."""
+    heat = heat_of(stores, when)
     if heat is None:
         return None
-    assert when.until is not None
-    # the newest bucket still waits for windows and scores, and would look like a fall
-    whole = heat[heat["bucket_start"] + pd.Timedelta(seconds=heat_bucket(when)) <= pd.Timestamp(when.until)]
-    return whole.groupby("bucket_start", as_index=False)[["windows", "anomalies"]].sum()
+    whole = heat[heat["bucket_start"] < heat["bucket_start"].max()]
+    counts: pd.DataFrame = whole.groupby("bucket_start", as_index=False)[["windows", "anomalies"]].sum()
+    return counts
 
 
 def heat_bucket(when: TimeRange) -> float:
