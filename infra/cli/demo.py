@@ -36,6 +36,7 @@ MACHINES, QUANTITIES = 12, 6
 SEED = 7
 INTERVAL_SECONDS = 5
 FAULT_RATE = 1.5  # a machine and day: a hundred times what a real plant would bear
+ASTRAY = ("--delivery-faults", "0.05")  # messages late, out of order, doubled, lost, or corrupt
 LIVE = "simulate-live"
 WINDOW = timedelta(seconds=60)
 
@@ -187,7 +188,9 @@ class Demo:
         calendar = self.calendar
         self.stage.step(f"Let the plant run on at {calendar.pace} times real time, and score what is new every 10 s")
         self._caught_up = calendar.catches_up(datetime.now(UTC))
-        fleet = self._fleet(calendar.live_starts, self._caught_up, "--fault-rate", FAULT_RATE, "--speed", calendar.pace)
+        fleet = self._fleet(
+            calendar.live_starts, self._caught_up, "--fault-rate", FAULT_RATE, *ASTRAY, "--speed", calendar.pace
+        )
         self.stage.background(LIVE, *fleet)
         after_training = f"create_job.input.from_version={self.from_version}"
         self._create("schedule", "--file", EXAMPLES / ENDPOINT / "schedule.yml", "--set", after_training)
@@ -284,7 +287,7 @@ class Demo:
         while True:
             self.stage.check_children()
             if not self.stage.runs(LIVE):
-                fleet = self._fleet(self._caught_up, None, "--fault-rate", FAULT_RATE, "--speed", 1)
+                fleet = self._fleet(self._caught_up, None, "--fault-rate", FAULT_RATE, *ASTRAY, "--speed", 1)
                 self.stage.background(LIVE, *fleet)
             time.sleep(1)
 
