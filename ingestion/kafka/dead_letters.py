@@ -7,6 +7,7 @@ origin-topic, origin-partition, origin-offset, origin-timestamp   where it came 
 rows                                                        indexes of the refused rows of a batch message, `0,4,17`
 part                                                        number of the letter among those of one message, from 0
 original-size, original-sha256                              where the value was too long for the topic and was cut
+original-value                                              `null` where key and value were both null: sent as empty
 
 A letter of partition p lies in partition p. A worker that crashes between a letter and its commit meets the message
 again; so the newest letters of a partition are read before the first is written, and none is sent twice.
@@ -65,7 +66,7 @@ class KafkaDeadLetterQueue:
             sent = [
                 producer.send(
                     self._topic,
-                    value=None if letter.message.value is None else letter.message.value[: self._longest],
+                    value=self._value(letter),
                     key=letter.message.key,
                     headers=self._headers(letter, place[1]),
                     partition=letter.partition,
@@ -151,6 +152,12 @@ class KafkaDeadLetterQueue:
             )
         return self._producer
 
+    def _value(self, letter: DeadLetter) -> bytes | None:
+        if letter.message.value is None:
+            # the client refuses a message of neither key nor value
+            return None if letter.message.key is not None else b""
+        return letter.message.value[: self._longest]
+
     def _headers(self, letter: DeadLetter, part: int) -> list[tuple[str, bytes]]:
         value = letter.message.value or b""
         told = {
@@ -164,6 +171,8 @@ class KafkaDeadLetterQueue:
         }
         if letter.rows is not None:
             told["rows"] = ",".join(str(row) for row in letter.rows)
+        if letter.message.value is None and letter.message.key is None:
+            told["original-value"] = "null"
         if len(value) > self._longest:
             told["original-size"] = len(value)
             told["original-sha256"] = hashlib.sha256(value).hexdigest()
