@@ -91,9 +91,9 @@ def root(home: str | None, debug: bool) -> None:
 def main() -> None:
     """Entry point `tidemill`. Data on stdout, everything else on stderr; exit codes as infra.cli.failures lists."""
     try:
-        root.main(standalone_mode=False, prog_name="tidemill")
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        # click gives back the code of an Exit, and what a command returned otherwise
+        code = root.main(standalone_mode=False, prog_name="tidemill")
+        sys.exit(code if isinstance(code, int) else 0)
     except BaseException as error:
         if os.environ.get("TIDEMILL_DEBUG") and not isinstance(error, (KeyboardInterrupt, click.ClickException)):
             raise
