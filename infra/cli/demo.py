@@ -318,7 +318,7 @@ class Demo:
             f"the windows up to {until:%H:%M} in the lake",
             lambda: self._rows_up_to(until),
             limit=240,
-            now=lambda: f"`tidemill stream status` and {self.home.logs / 'stream.log'} say more",
+            now=lambda: f"`tidemill stream show` and {self.home.logs / 'stream.log'} say more",
         )
         self.stage.say(
             f"{sent['readings']:,} readings in {sent['messages']:,} messages, {sent['rate']:,} readings/s; "

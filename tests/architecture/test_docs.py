@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 import yaml
 
@@ -186,3 +187,16 @@ def test_yaml_in_the_documentation_and_examples_parses(root: Path, pages: list[P
                 yaml.safe_load(block)
     for path in (root / "examples").rglob("*.yml"):
         yaml.safe_load(path.read_text())
+
+
+def test_the_scoring_script_of_the_readme_runs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = [block for language, block in FENCE.findall((root / "README.md").read_text()) if language == "python"]
+    (tmp_path / "limit.txt").write_text("4.5\n")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path))
+    script: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), script)
+    script["init"]()  # type: ignore[operator]
+    window = {"machine_id": ["a", "b"], "window_start": [0, 0], "window_end": [1, 1], "vibration_max": [9.0, 1.5]}
+    scored = script["run"](pd.DataFrame(window))  # type: ignore[operator]
+    assert list(scored["label"]) == ["anomaly", "normal"]
+    assert scored["score"].iloc[0] == 2.0
