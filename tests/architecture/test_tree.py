@@ -27,6 +27,8 @@ SAYS_NOTHING = {
     "lib",
     "stuff",
 }
+AS_A_WHOLE = {"infra/api": "service"}
+"""Packages that are tested as a whole under the glossary's word for what they make."""
 LOOK_AGAIN_LINES, CAP_LINES = 400, 600
 LOOK_AGAIN_FUNCTION, CAP_FUNCTION = 60, 120
 
@@ -70,7 +72,7 @@ def test_no_name_says_nothing(sources: list[Path]) -> None:
 
 
 def test_unit_tests_mirror_the_tree(root: Path, tracked: list[Path]) -> None:
-    """tests/unit/<package>/test_<module>[_<aspect>].py is about <package>/<module>."""
+    """tests/unit/<package>/test_<module>[_<aspect>].py is about <package>/<module>, test_<package>.py about it whole."""
     astray = []
     for path in tracked:
         if path.parts[:2] != ("tests", "unit") or not path.name.startswith("test_"):
@@ -82,6 +84,7 @@ def test_unit_tests_mirror_the_tree(root: Path, tracked: list[Path]) -> None:
             if folder.is_dir()
             else []
         )
+        known += [folder.name, AS_A_WHOLE.get(folder.relative_to(root).as_posix(), folder.name)]
         if not any(subject == name or subject.startswith(f"{name}_") for name in known):
             astray.append(str(path))
     assert not astray, "a unit test is named after the module that it tests"
