@@ -16,7 +16,6 @@ from scoring.errors import NotFound
 
 if TYPE_CHECKING:
     from scoring.evaluation import EpisodeOutcome, Evaluation
-    from storage.queries.stores import Stores
 
 
 @click.command(
@@ -67,65 +66,25 @@ def evaluate(
     Delay is from the episode's start to the alarm, lead from the alarm to the episode's end.
     """
     from infra.wiring import stores
+    from storage.queries import predictions
+    from storage.queries.evaluation import evaluation
+    from storage.queries.stores import EVERYTHING, TimeRange
 
+    asked = stores(Settings())
     found = evaluation(
-        stores(Settings()),
+        asked,
+        TimeRange(since=_moment(since), until=_moment(until)),
         endpoint=endpoint,
-        since=_moment(since),
-        until=_moment(until),
         persistence=persistence,
         settling=timedelta(minutes=settling),
     )
-    figures = as_json(found)
-    click.echo(json.dumps(figures, indent=2) if form == "json" else as_text(figures))
-
-
-def evaluation(
-    stores: Stores,
-    *,
-    endpoint: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    persistence: int = 3,
-    settling: timedelta = timedelta(minutes=30),
-) -> Evaluation:
-    """Read both sides and compare them. Raises NotFound where one of them is empty."""
-    from scoring.evaluation import Episode, ScoredWindow
-    from scoring.evaluation import evaluate as compare
-    from storage.queries import predictions
-    from storage.queries.stores import TimeRange
-
-    scored = predictions.rows(stores, TimeRange(since=since, until=until), endpoint=endpoint)
-    if scored.empty:
+    if found is None and predictions.faults(asked, EVERYTHING).empty:
+        raise NotFound("the lake knows no ground truth; `tidemill simulate` records it when its fleet has faults")
+    if found is None:
         of = f" of endpoint {endpoint}" if endpoint else ""
         raise NotFound(f"there are no predictions{of} in that time; `tidemill job list` shows what was scored")
-    faults = predictions.faults(stores, TimeRange())
-    if faults.empty:
-        raise NotFound("the lake knows no ground truth; `tidemill simulate` records it when its fleet has faults")
-    return compare(
-        [
-            ScoredWindow(
-                machine_id=row["machine_id"],
-                start=row["window_start"].to_pydatetime(),
-                end=row["window_end"].to_pydatetime(),
-                flagged=row["anomalous"],
-            )
-            for row in scored.to_dict("records")
-        ],
-        [
-            Episode(
-                fault_id=row["fault_id"],
-                machine_id=row["machine_id"],
-                kind=row["kind"],
-                sensor_id=row["sensor_id"] if isinstance(row["sensor_id"], str) else None,
-                starts_at=row["starts_at"].to_pydatetime(),
-                ends_at=row["ends_at"].to_pydatetime(),
-            )
-            for row in faults.to_dict("records")
-        ],
-        persistence=persistence,
-        settling=settling,
-    )
+    figures = as_json(found)
+    click.echo(json.dumps(figures, indent=2) if form == "json" else as_text(figures))
 
 
 def as_json(found: Evaluation) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def test_no_name_says_nothing(sources: list[Path]) -> None:
 
 
 def test_unit_tests_mirror_the_tree(root: Path, tracked: list[Path]) -> None:
-    """tests/unit/<package>/test_<module>[_<aspect>].py is about <package>/<module>, test_<package>.py about it whole."""
+    """tests/unit/<package>/test_<module>[_<aspect>].py is about that module, test_<package>.py about it all."""
     astray = []
     for path in tracked:
         if path.parts[:2] != ("tests", "unit") or not path.name.startswith("test_"):
