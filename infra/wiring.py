@@ -254,9 +254,12 @@ def topic_ends(settings: Settings) -> Callable[[], Mapping[int, int]]:
 
 def service_parts(settings: Settings) -> ServiceParts:
     """All that `tidemill serve` is made of."""
+    from datetime import timedelta
+
     from infra.api.parts import Loop, ServiceParts
     from infra.api.stream_look import StreamLook
     from scoring.clock import SystemClock
+    from scoring.runner import Patience
     from storage.postgres.engine import shared_engine, transaction
     from storage.registry import Registry
 
@@ -268,7 +271,8 @@ def service_parts(settings: Settings) -> ServiceParts:
 
     registry = Registry(settings.paths.registry)
     registry.sweep()
-    working = engines(settings)
+    # a killed service's jobs wait as long as this for the next one; two lost renewals do no harm
+    working = engines(settings, patience=Patience(lease=timedelta(seconds=15)))
     return ServiceParts(
         catalog=catalog(settings),
         jobs=job_store(settings),

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from infra.api import computes, deployments, endpoints, jobs, models, schedules, state
+from infra.api import computes, deployments, endpoints, invocations, jobs, models, schedules, state
 from infra.api.background import Background
 from infra.api.bodies import RequestIds
 from infra.api.errors import add_handlers
@@ -59,7 +59,7 @@ def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
     add_handlers(app)
     app.add_middleware(RequestIds, is_loopback=is_loopback)
     app.include_router(state.router(parts, background.ended))
-    for noun in (computes, models, endpoints, deployments, jobs, schedules):
+    for noun in (computes, models, endpoints, deployments, invocations, jobs, schedules):
         app.include_router(noun.router(parts))
     _document_bodies(app)
     return app

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
+from types import FrameType
 
 import uvicorn
 
@@ -13,7 +15,7 @@ _REQUESTS_END_SECONDS = 5
 
 
 def run(parts: ServiceParts, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT: requests end, then the loops. Raises OSError where the port is taken."""
+    """Serve until SIGTERM or SIGINT: requests end, then the loops. Raises SystemExit(1) where the port is taken."""
     app = create_app(parts, is_loopback=_is_loopback(host))
     config = uvicorn.Config(
         app,
@@ -24,7 +26,15 @@ def run(parts: ServiceParts, *, host: str, port: int) -> None:
         timeout_graceful_shutdown=_REQUESTS_END_SECONDS,
         lifespan="on",
     )
-    uvicorn.Server(config).run()
+    server = uvicorn.Server(config)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # uvicorn raises the signal again once it has ended, for the handler of before: to be asked is no failure
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    server.run()
 
 
 def _is_loopback(host: str) -> bool:
