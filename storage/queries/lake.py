@@ -116,7 +116,7 @@ def read(
             _create_view(connection, snapshot(root, name), when)
         for name, frame in (frames or {}).items():
             connection.register(name, frame)
-        answer: pd.DataFrame = connection.execute(sql, dict(parameters or {})).df()
+        answer: pd.DataFrame = connection.sql(sql, params=dict(parameters or {})).to_arrow_table().to_pandas()
         return answer
     except duckdb.OutOfMemoryException as error:
         raise LimitReached(
