@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from ingestion.errors import PoisonMessage
 from ingestion.settings import StreamSettings
 
 _MICROSECOND = timedelta(microseconds=1)
+_LAST_MOMENT = to_microseconds(datetime(9999, 12, 1, tzinfo=UTC))
 LARGEST_VALUE = 1e150
 """Beyond it the sum of squares overflows; no quantity of a machine comes near."""
 
@@ -154,7 +155,8 @@ def _row_faults(
     value = _filled(readings.column("value"), np.float64, 0.0)
     event = _filled(readings.column("event_time").cast(pa.int64()), np.int64, 0)
     record_us = np.fromiter((m.timestamp for m in messages), np.int64, len(messages))[owner] * 1000
-    latest = record_us + settings.max_future_skew // _MICROSECOND
+    # a producer may set any timestamp; beyond the year 9999 nothing is shown, stored or believed
+    latest = np.minimum(record_us + settings.max_future_skew // _MICROSECOND, _LAST_MOMENT)
     masks = (
         _any_null(readings),
         _bad_ids(readings),

@@ -211,6 +211,34 @@ def test_a_worker_that_was_overtaken_dies_without_writing(new_stack: NewStack) -
     assert len(rows) == len({(row["sensor_id"], row["window_start"]) for row in rows}) == 8
 
 
+@pytest.mark.timeout(240)
+def test_two_workers_share_the_partitions_and_survive_each_other(new_stack: NewStack) -> None:
+    stack = new_stack()
+    machines = [f"pump-{number}" for number in range(12)]
+
+    def publish(begin: int, end: int) -> None:
+        with KafkaReadingPublisher(stack.bootstrap, stack.topic) as publisher:
+            readings = [a_reading(machine, second, second) for second in range(begin, end) for machine in machines]
+            publisher.publish(to_record_batch(readings), "json")
+
+    first = stack.start("--member", "a")
+    stack.wait_ready(first)
+    publish(0, 40)
+    second = stack.start("--member", "b")
+    stack.wait_ready(second)
+    publish(40, 80)
+    stack.wait_committed()
+    assert first.poll() is None
+    assert second.poll() is None
+    assert len(json.loads(stack.readiness.read_text())["partitions"]) == 2
+    stack.kill(first)  # its partitions come over when the group has missed it for long enough
+    publish(80, 126)
+    stack.wait_committed(limit=120)
+    rows = stack.windows()
+    assert [row["count"] for row in rows] == [10] * len(rows)
+    assert len(rows) == len({(row["sensor_id"], row["window_start"]) for row in rows}) == 12 * 12
+
+
 def free_port() -> int:
     from infra.devstack.ports import free_ports
 
