@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -90,6 +92,12 @@ def test_windows_equal_a_plain_computation(new_stack: NewStack, encoding: Any) -
         assert (row["min"], row["max"], row["last"]) == (min(values), max(values), values[-1])
         assert row["median"] == pytest.approx(sorted(values)[len(values) // 2 - 1], rel=1e-3)
         assert row["unit"] == "bar"
+    shown = [sys.executable, "-m", "infra.cli.main", "stream", "show"]
+    environment = os.environ | stack.environment
+    as_json = subprocess.run([*shown, "-o", "json"], env=environment, capture_output=True, check=True, timeout=60)
+    assert sum(row["windows"] for row in json.loads(as_json.stdout)) == len(windows)
+    as_table = subprocess.run(shown, env=environment, capture_output=True, check=True, timeout=60, text=True)
+    assert as_table.stdout.splitlines()[0].split()[:3] == ["partition", "next_offset", "accepted"]
 
 
 def test_poison_is_dead_lettered_with_its_reason_and_the_stream_goes_on(new_stack: NewStack) -> None:
