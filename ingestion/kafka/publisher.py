@@ -53,6 +53,7 @@ class KafkaReadingPublisher:
         self._first_failure: BaseException | None = None
         self._closed = False
         outage_ms = round(outage_limit.total_seconds() * 1000)
+        linger_ms = round(linger.total_seconds() * 1000)
         connect_ms = round(connect_limit.total_seconds() * 1000)
         with translated(f"kafka at {bootstrap} did not answer within {connect_limit.total_seconds():g} s"):
             self._producer = KafkaProducer(
@@ -62,10 +63,11 @@ class KafkaReadingPublisher:
                 acks="all",
                 compression_type="lz4",
                 delivery_timeout_ms=outage_ms,
-                request_timeout_ms=min(30_000, outage_ms),
+                # within the outage limit there must be time for an answer that never comes, and for another try
+                request_timeout_ms=max(1, min(30_000, (outage_ms - linger_ms) // 2)),
                 bootstrap_timeout_ms=connect_ms,
                 max_block_ms=connect_ms,
-                linger_ms=round(linger.total_seconds() * 1000),
+                linger_ms=linger_ms,
                 batch_size=512 * 1024,
                 max_request_size=MAX_MESSAGE_BYTES,
                 reconnect_backoff_max_ms=1000,
@@ -126,7 +128,10 @@ class KafkaReadingPublisher:
             self.flush(limit)
             delivered = True
         finally:
-            self._producer.close(timeout=5 if delivered else 0)
+            try:
+                self._producer.close(timeout=5 if delivered else 0)
+            except KafkaError:
+                pass  # it flushes again, in vain; what was lost has been told
 
     def __enter__(self) -> Self:
         return self
