@@ -110,7 +110,11 @@ def commit(lake: Path, job: Job, batches: Iterator[pa.RecordBatch]) -> bool:
     """
     folder = str(PREDICTIONS.path(lake))
     application = f"job/{job.name}"
-    table = DeltaTable.create(folder, schema=PREDICTIONS.schema, mode="ignore", partition_by=[DATE.name])
+    try:
+        table = DeltaTable.create(folder, schema=PREDICTIONS.schema, mode="ignore", partition_by=[DATE.name])
+    except DeltaError as error:
+        # `ignore` looks before it creates: two who do both at the same moment still collide
+        raise TryAgain(f"the lake's table of predictions could not be created: {error}") from error
     # a sequential repeat is not refused by the log: whoever writes looks first
     if table.transaction_version(application) is not None:
         return False
