@@ -10,31 +10,32 @@ from dashboard import layout
 
 HERE = Path(__file__).parent
 
+# a pages' folder named `pages` would make a fresh server run its files, asked for by address, without this one
 st.set_page_config(page_title="tidemill", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation(
     [
         st.Page(
-            "pages/overview.py",
+            "views/overview.py",
             title="Overview",
             icon=":material/monitor_heart:",
             default=True,
             help="What needs you, and the whole plant at a glance.",
         ),
         st.Page(
-            "pages/stream.py",
+            "views/stream.py",
             title="Stream",
             icon=":material/water:",
             help="How far the stream is, what came late, what could not be read.",
         ),
         st.Page(
-            "pages/jobs.py",
+            "views/jobs.py",
             title="Jobs",
             icon=":material/task_alt:",
             help="Batch scoring jobs: progress, timeline, errors, where they came from.",
         ),
         st.Page(
-            "pages/predictions.py",
+            "views/predictions.py",
             title="Predictions",
             icon=":material/query_stats:",
             help="Scores of each machine over time, beside its sensors and the true faults.",

@@ -62,7 +62,7 @@ def _machines(facts: Facts) -> list[Notice]:
             level="bad",
             title=str(row.machine_id),
             text=f"newest window scored {words.score(row.last_score)}, threshold {words.score(facts.threshold)}",
-            page="pages/predictions.py",
+            page="views/predictions.py",
             parameters={"machine": str(row.machine_id)},
         )
         for row in _each(loud)
@@ -77,7 +77,7 @@ def _failures(facts: Facts) -> list[Notice]:
             level="bad",
             title="Job failed",
             text=f"{row.name}, {words.ago(row.ended_at, facts.now)}: {row.status_reason or 'no reason given'}",
-            page="pages/jobs.py",
+            page="views/jobs.py",
             parameters={"job": str(row.name)},
         )
         for row in _each(facts.failures)
@@ -92,15 +92,15 @@ def _stream(facts: Facts) -> list[Notice]:
                 level="warn",
                 title="Stream behind",
                 text=f"{words.count(facts.lag)} messages wait",
-                page="pages/stream.py",
+                page="views/stream.py",
             )
         )
     if facts.dead_letters:
         text = f"{words.plural(facts.dead_letters, 'message')} could not be read and went to the dead-letter topic"
-        found.append(Notice(level="warn", title="Dead letters", text=text, page="pages/stream.py"))
+        found.append(Notice(level="warn", title="Dead letters", text=text, page="views/stream.py"))
     if facts.last_commit is not None and facts.now - facts.last_commit > STALE_AFTER:
         text = f"the last windows were committed {words.ago(facts.last_commit, facts.now)}"
-        found.append(Notice(level="warn", title="Nothing new", text=text, page="pages/stream.py"))
+        found.append(Notice(level="warn", title="Nothing new", text=text, page="views/stream.py"))
     return found
 
 
@@ -111,11 +111,11 @@ def _schedules(facts: Facts) -> list[Notice]:
     for row in _each(facts.schedules):
         if not row.is_enabled:
             found.append(
-                Notice(level="info", title="Schedule off", text=f"{row.name} is disabled", page="pages/jobs.py")
+                Notice(level="info", title="Schedule off", text=f"{row.name} is disabled", page="views/jobs.py")
             )
         elif pd.notna(row.next_fire) and facts.now - row.next_fire > MISSED_AFTER:
             text = f"{row.name} was due {words.ago(row.next_fire, facts.now)}; is the service running?"
-            found.append(Notice(level="warn", title="Schedule late", text=text, page="pages/jobs.py"))
+            found.append(Notice(level="warn", title="Schedule late", text=text, page="views/jobs.py"))
     return found
 
 
@@ -130,7 +130,7 @@ def _sensors(facts: Facts) -> list[Notice]:
             text = f"{', '.join(names[:2])}{more}" + (
                 "" if state == "silent" else " send, but no static data knows them"
             )
-            found.append(Notice(level=level, title=title, text=text, page="pages/stream.py"))  # type: ignore[arg-type]
+            found.append(Notice(level=level, title=title, text=text, page="views/stream.py"))  # type: ignore[arg-type]
     return found
 
 

@@ -67,25 +67,28 @@ class SensorStates:
     behind_seconds.
 
     Only sensors that need a look are listed; `total` counts all. `static_data` is False where Postgres holds no sensors
-    (or is away): then nothing can be called unknown.
+    (or is away; `problem` says so): then nothing can be called unknown.
     """
 
     sensors: pd.DataFrame
     total: int
     static_data: bool
+    problem: str | None = None
 
 
 def sensor_states(stores: Stores, *, silent_after: timedelta) -> SensorStates:
     """Sensors whose newest window ends more than `silent_after` before the lake's newest, and those not known."""
     columns = ["machine_id", "sensor_id", "quantity", "unit", "state", "last_window_end", "behind_seconds"]
     seen = last_window_by_sensor(stores)
+    problem = None
     try:
         known = postgres.read(stores, "select machine_id, sensor_id, quantity, unit from sensors order by sensor_id")
-    except QueryError:
+    except QueryError as error:
+        problem = str(error)
         known = pd.DataFrame(columns=["machine_id", "sensor_id", "quantity", "unit"])
     both = seen.merge(known, on="sensor_id", how="outer", suffixes=("", "_known"), indicator="where")
     if both.empty:
-        return SensorStates(sensors=pd.DataFrame(columns=columns), total=0, static_data=False)
+        return SensorStates(sensors=pd.DataFrame(columns=columns), total=0, static_data=False, problem=problem)
     for column in ("machine_id", "unit"):
         both[column] = both[column].astype(object).where(both[column].notna(), both[f"{column}_known"])
     newest = seen["last_window_end"].max()
@@ -96,7 +99,7 @@ def sensor_states(stores: Stores, *, silent_after: timedelta) -> SensorStates:
         for where, behind in zip(both["where"], both["behind_seconds"], strict=True)
     ]
     listed = both[both["state"] != "ok"].sort_values(["state", "sensor_id"])[columns].reset_index(drop=True)
-    return SensorStates(sensors=listed, total=len(both), static_data=static_data)
+    return SensorStates(sensors=listed, total=len(both), static_data=static_data, problem=problem)
 
 
 def _state(where: str, behind: float, silent_after: float, static_data: bool) -> str:

@@ -42,13 +42,13 @@ def stack(plant: Plant, api_url: str, monkeypatch: pytest.MonkeyPatch) -> pytest
 def open_page(stack: pytest.MonkeyPatch) -> Iterator[Open]:
     """Call it with a page's file and its query parameters; the page has run when it returns."""
 
-    def run(page: str = "pages/overview.py", **query: str) -> AppTest:
+    def run(page: str = "views/overview.py", **query: str) -> AppTest:
         st.cache_data.clear()
         app = AppTest.from_file(str(script()), default_timeout=90)
         for name, value in query.items():
             app.query_params[name] = value
         app.run()
-        if page != "pages/overview.py":
+        if page != "views/overview.py":
             for name, value in query.items():
                 app.query_params[name] = value
             app.switch_page(page).run()

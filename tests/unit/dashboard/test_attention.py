@@ -29,7 +29,7 @@ def test_the_worst_comes_first_and_leads_to_its_page() -> None:
     assert [n.level for n in found] == ["bad", "bad", "warn", "warn"]
     assert found[0].title == "p1"
     assert found[0].parameters == {"machine": "p1"}
-    assert (found[1].page, found[1].parameters) == ("pages/jobs.py", {"job": "j1"})
+    assert (found[1].page, found[1].parameters) == ("views/jobs.py", {"job": "j1"})
     assert "too many failed items" in found[1].text
     assert [n.title for n in found[2:]] == ["Stream behind", "Dead letters"]
 

@@ -288,7 +288,7 @@ def latest_jobs(stores: Stores) -> None:
             look = theme.job_state(row.status)
             with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
                 st.badge(row.status, icon=look.icon, color=look.colour)
-                st.page_link("pages/jobs.py", label=row.name, query_params={"job": row.name}, width="stretch")
+                st.page_link("views/jobs.py", label=row.name, query_params={"job": row.name}, width="stretch")
                 st.caption(words.ago(row.created_at, now), width="content")
 
 

@@ -260,11 +260,15 @@ def sensors(stores: Stores) -> None:
         found = layout.shown(data.attempt(lambda: data.sensor_states(stores, silent_after=SILENT_AFTER)))
         if found is None:
             return
-        if not found.static_data:
+        if found.problem is not None:
+            layout.away(found.problem)
+            st.caption("Which sensors are unknown, and which were never seen, cannot be said until then.")
+        elif not found.static_data:
             st.caption("No static data is loaded, so no sensor can be called unknown. Load it with:")
             st.code("tidemill load examples/plant", language=None)
         if found.sensors.empty:
-            layout.nothing(f"All {found.total} sensors send, and all are known.")
+            known = ", and all are known" if found.static_data else ""
+            layout.nothing(f"All {found.total} sensors send{known}.")
             return
         marks = {"silent": "○ silent", "never seen": "◌ never seen", "unknown": "? unknown"}
         shown = pd.DataFrame(
