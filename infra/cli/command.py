@@ -1,8 +1,9 @@
 """The base of the commands that speak Azure's dialect: nouns (`Noun`), their verbs (`Verb`), and what every verb takes.
 
 A verb returns its result; `-o` and `--query` print it here, on stdout, and everything else goes to stderr. Long options
-may be shortened as long as they stay unambiguous (`--f` is `--file`), and `--set` and `--tags` take several values, as
-scripts for az rely on both.
+may be shortened as long as they stay unambiguous (`--f` is `--file`), and an option that may be given several times
+takes several values at once (`--set a=1 b=2`), as scripts for az rely on both. `generic_update` gives a verb `--set`,
+`--add`, `--remove` and `--force-string`.
 """
 
 from __future__ import annotations
@@ -10,26 +11,30 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.parser import _OptionParser, _ParsingState
 
 from infra.cli import output
+from infra.cli.failures import NotConfirmed
 from scoring.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from infra.client import TidemillClient
     from scoring.specs.document import Document
     from scoring.specs.validation import Spec
 
-_SEVERAL = ("--set", "--tags", "--defaults")
-
 _FIELD = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+
+_GENERIC = ("--set", "--add", "--remove")
+_CHANGES, _ERRORS_ONLY = "tidemill.changes", "tidemill.only_show_errors"
+
+_WITH_NO_WAIT = ("create", "update", "delete")
 
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -50,11 +55,13 @@ class _PrefixParser(_OptionParser):
         return found[0] if found else opt
 
 
-def _globals() -> list[click.Parameter]:
+def _globals(verb: str) -> list[click.Parameter]:
+    no_wait = [click.Option(["--no-wait"], is_flag=True, help="Do not wait for the end, and print nothing.")]
     return [
+        *(no_wait if verb in _WITH_NO_WAIT else ()),
         click.Option(
             ["-o", "--output", "output_format"],
-            type=click.Choice(output.FORMATS),
+            type=click.Choice(output.FORMATS, case_sensitive=False),
             default="json",
             help="Output format; default json.",
         ),
@@ -65,12 +72,20 @@ def _globals() -> list[click.Parameter]:
         click.Option(["-w", "--workspace-name"], hidden=True),
         click.Option(["--subscription"], hidden=True),
         click.Option(["--verbose"], is_flag=True, hidden=True),
-        click.Option(["--only-show-errors"], is_flag=True, hidden=True),
-        click.Option(["--no-wait"], is_flag=True, hidden=True),
+        click.Option(["--only-show-errors"], is_flag=True, help="No warnings on stderr."),
+        click.Option(["--acquire-policy-token"], is_flag=True, hidden=True),
+        click.Option(["--change-reference"], hidden=True),
     ]
 
 
-_GLOBAL_NAMES = ("resource_group", "workspace_name", "subscription", "verbose", "only_show_errors", "no_wait")
+_NO_EFFECT = (
+    "resource_group",
+    "workspace_name",
+    "subscription",
+    "verbose",
+    "acquire_policy_token",
+    "change_reference",
+)
 
 
 class Verb(click.Command):
@@ -80,7 +95,7 @@ class Verb(click.Command):
         kwargs["context_settings"] = {**_HELP, **kwargs.get("context_settings", {})}
         super().__init__(*args, **kwargs)
         taken = {option for parameter in self.params for option in parameter.opts}
-        self.params += [g for g in _globals() if not taken.intersection(g.opts)]
+        self.params += [g for g in _globals(self.name or "") if not taken.intersection(g.opts)]
 
     def make_parser(self, ctx: click.Context) -> _OptionParser:
         parser = _PrefixParser(ctx)
@@ -91,16 +106,29 @@ class Verb(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         parser = self.make_parser(ctx)
         assert isinstance(parser, _PrefixParser)
-        return super().parse_args(ctx, list(_repeated(parser, args)))
+        several = {
+            name
+            for parameter in self.params
+            if isinstance(parameter, click.Option) and parameter.multiple
+            for name in parameter.opts
+        }
+        groups = list(_groups(parser, several, args))
+        ctx.meta[_CHANGES] = [(group.option[2:], group.values) for group in groups if group.option in _GENERIC]
+        return super().parse_args(ctx, [word for group in groups for word in group.words()])
 
     def invoke(self, ctx: click.Context) -> None:
         form, query = ctx.params.pop("output_format"), ctx.params.pop("query")
         if ctx.params.pop("debug"):
             os.environ["TIDEMILL_DEBUG"] = "1"
-        for name in _GLOBAL_NAMES:
+        ctx.meta[_ERRORS_ONLY] = ctx.params.pop("only_show_errors")
+        no_wait = ctx.params.pop("no_wait", False)
+        for name in _NO_EFFECT:
             ctx.params.pop(name, None)
         search = output.compiled(query)
         result = super().invoke(ctx)
+        if no_wait:
+            warn(f"the request was accepted; `{ctx.command_path.rpartition(' ')[0]} show` tells its state")
+            return
         output.show(None if result is None else search(result), form)
 
 
@@ -114,22 +142,47 @@ class Noun(click.Group):
         super().__init__(*args, **kwargs)
 
 
-def _repeated(parser: _PrefixParser, args: list[str]) -> Iterator[str]:
-    """`--set a=1 b=2` as `--set a=1 --set b=2`."""
-    option = None
-    for position, arg in enumerate(args):
-        if arg == "--":
-            yield from args[position:]
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """One word of the command line, or an option that takes several values with all that followed it."""
+
+    word: str
+    option: str | None = None
+    values: tuple[str, ...] = ()
+
+    def words(self) -> Iterator[str]:
+        """As click takes it: `--set a=1 --set b=2`."""
+        if self.option is None or not self.values:
+            yield self.word
             return
-        if arg.startswith("-"):
-            full = parser.full(arg) if arg.startswith("--") and "=" not in arg else arg
-            option = full if full in _SEVERAL else None
-            first = True
-        elif option is not None:
-            if not first:
-                yield option
-            first = False
-        yield arg
+        for value in self.values:
+            yield self.option
+            yield value
+
+
+def _groups(parser: _PrefixParser, several: set[str], args: list[str]) -> Iterator[_Group]:
+    position = 0
+    while position < len(args):
+        word = args[position]
+        position += 1
+        if word == "--":
+            yield from (_Group(word=rest) for rest in args[position - 1 :])
+            return
+        name, equals, value = word.partition("=")
+        full = parser.full(name) if name.startswith("--") else name
+        if full not in several:
+            # argparse takes -n=x as -n x
+            yield _Group(word=f"{name}{value}" if equals and re.fullmatch("-[a-zA-Z]", name) and value else word)
+            continue
+        values = [value] if equals else []
+        while position < len(args) and (not args[position].startswith("-") or _is_number(args[position])):
+            values.append(args[position])
+            position += 1
+        yield _Group(word=full, option=full, values=tuple(values))
+
+
+def _is_number(word: str) -> bool:
+    return re.fullmatch(r"-\d+(\.\d+)?", word) is not None
 
 
 name_option = click.option("-n", "--name", required=True, help="Its name.")
@@ -138,21 +191,70 @@ file_option = click.option("-f", "--file", type=click.Path(), metavar="FILE", he
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. --set settings.mini_batch_size=5."
 )
+_generic_options = (
+    click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Set fields; e.g. --set tags.owner=ops."),
+    click.option("--add", "adds", multiple=True, metavar="PATH VALUE", help="Add to a list or mapping."),
+    click.option("--remove", "removes", multiple=True, metavar="PATH [INDEX]", help="Remove a field or an element."),
+    click.option("--force-string", is_flag=True, help="Keep the values of --set and --add as text."),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What `--set`, `--add` and `--remove` ask for, in the order of the command line."""
+
+    asked: tuple[tuple[str, tuple[str, ...]], ...]
+    force_string: bool = False
+
+    def applied(self, document: Document) -> Document:
+        """The document as it is to be stored. Raises InvalidInput for a change that cannot be made."""
+        from scoring.specs.changes import Change, changed
+
+        made = [Change(kind=kind, values=values) for kind, values in self.asked]  # type: ignore[arg-type]
+        return changed(document, made, force_string=self.force_string)
+
+
+def generic_update(function: F) -> F:
+    """Gives an update verb `--set/--add/--remove/--force-string`; the function gets them as `changes: Changes`."""
+
+    @wraps(function)
+    def with_changes(*args: Any, sets: object, adds: object, removes: object, force_string: bool, **kwargs: Any) -> Any:
+        # click keeps no order across options, so the command line's own is read
+        asked = tuple(click.get_current_context().meta[_CHANGES])
+        return function(*args, changes=Changes(asked=asked, force_string=force_string), **kwargs)
+
+    decorated: Any = with_changes
+    for option in reversed(_generic_options):
+        decorated = option(decorated)
+    return cast("F", decorated)
+
+
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 def confirm(what: str, yes: bool) -> None:
-    """Ask before deleting, on a terminal. Raises InvalidInput off one: a script must say --yes."""
+    """Ask before deleting, on a terminal.
+
+    Raises InvalidInput off one: a script must say --yes; NotConfirmed when the answer is no.
+    """
     if yes:
         return
     if not sys.stdin.isatty():
         raise InvalidInput(f"deleting {what} is not asked for without a terminal; give --yes (-y)", place="--yes")
-    click.confirm(f"Delete {what}?", abort=True, err=True)
+    if not click.confirm(f"Delete {what}?", err=True):
+        raise NotConfirmed(f"{what} was not deleted")
 
 
 def note(message: str) -> None:
     """A line for people, on stderr."""
     print(message, file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    """As `note`, for what may be left out: `--only-show-errors` does."""
+    context = click.get_current_context(silent=True)
+    if context is None or not context.meta.get(_ERRORS_ONLY):
+        note(f"warning: {message}")
 
 
 @contextmanager
@@ -200,7 +302,7 @@ def body(spec: Spec) -> dict[str, Any]:
     from scoring.specs.validation import without_effect
 
     for name in without_effect(spec):
-        note(f"warning: {name} has no effect on this machine")
+        warn(f"{name} has no effect on this machine")
     return spec.model_dump(mode="json", exclude_none=True)
 
 

@@ -1,7 +1,7 @@
 """From an error to one clear line on stderr and an exit code.
 
-0 done · 1 the service or a part failed · 2 the input is wrong · 3 not found · 6 conflict · 7 the job Failed ·
-8 the job was Canceled · 9 a wait reached its limit · 130 interrupted
+0 done · 1 the service refused or failed · 2 the input is wrong · 3 not found: these are az's. Beyond them, for who
+follows a job: 7 it Failed · 8 it was Canceled · 9 a wait reached its limit. 130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ class WaitedTooLong(Exception):
     """A wait reached its limit; the message says what for and how long."""
 
 
+class NotConfirmed(Exception):
+    """Somebody was asked, and said no; nothing was changed."""
+
+
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (scoring_errors.InvalidInput, 2),
     (ingestion_errors.InvalidInput, 2),
     (scoring_errors.NotFound, 3),
-    (scoring_errors.Conflict, 6),
     (WaitedTooLong, 9),
 )
 

@@ -87,11 +87,11 @@ class Document:
             key, equals, value = assignment.partition("=")
             path = tuple(key.split("."))
             if not equals or not all(path):
-                raise InvalidInput(f"found '{_short(assignment)}', wanted path=value, e.g. a.b=c", place="--set")
+                raise InvalidInput(f"found '{shortened(assignment)}', wanted path=value, e.g. a.b=c", place="--set")
             if len(path) > MAX_DEPTH:
-                raise InvalidInput(f"the path of '{_short(assignment)}' is deeper than {MAX_DEPTH}", place="--set")
-            _refuse_characters(key + value, place="--set")
-            document = document.with_value(path, value, origin=f"--set {_short(assignment)}")
+                raise InvalidInput(f"the path of '{shortened(assignment)}' is deeper than {MAX_DEPTH}", place="--set")
+            refuse_characters(key + value, place="--set")
+            document = document.with_value(path, value, origin=f"--set {shortened(assignment)}")
         return document
 
 
@@ -121,7 +121,7 @@ def _check_body(value: object, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise InvalidInput(f"the body is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, str):
-        _refuse_characters(value, place="body")
+        refuse_characters(value, place="body")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check_body(key, depth)
@@ -210,7 +210,7 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise self._refusal("anchors (&) and aliases (*) are not allowed; write the value out", path)
         if event.tag is not None and event.tag != "tag:yaml.org,2002:str":
-            raise self._refusal(f"tags are not allowed, found {_short(event.tag)}", path)
+            raise self._refusal(f"tags are not allowed, found {shortened(event.tag)}", path)
         self.origins.setdefault(path, self.line)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
@@ -234,11 +234,11 @@ class _Reader:
             raise self._refusal("anchors (&) and aliases (*) are not allowed; write the value out", path)
         if not isinstance(event, yaml.ScalarEvent) or event.tag not in {None, "tag:yaml.org,2002:str"}:
             raise self._refusal("a key must be a plain word", path)
-        _refuse_characters(event.value, place=f"{self.file}:{self.line}")
+        refuse_characters(event.value, place=f"{self.file}:{self.line}")
         return str(event.value)
 
     def _scalar(self, event: Any, path: FieldPath) -> object:
-        _refuse_characters(event.value, place=f"{self.file}:{self.line}: {shown_path(path)}")
+        refuse_characters(event.value, place=f"{self.file}:{self.line}: {shown_path(path)}")
         if event.tag is not None or not event.implicit[0]:
             return event.value
         try:
@@ -276,7 +276,8 @@ def _plain(text: str) -> object:
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def _refuse_characters(text: str, *, place: str) -> None:
+def refuse_characters(text: str, *, place: str) -> None:
+    """Raises InvalidInput for a character that no store keeps."""
     found = _UNSTORABLE.search(text)
     if found:
         raise InvalidInput(f"the character U+{ord(found.group()):04X} is not allowed", place=place)
@@ -289,14 +290,15 @@ def described(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (WrittenInt, WrittenFloat)):
-        return f"the number {_short(value.written)}"
+        return f"the number {shortened(value.written)}"
     if isinstance(value, (int, float)):
-        return f"the number {_short(str(value))}"
+        return f"the number {shortened(str(value))}"
     if isinstance(value, str):
-        return f"'{_short(value)}'"
+        return f"'{shortened(value)}'"
     return "a list" if isinstance(value, (list, tuple)) else "a mapping"
 
 
-def _short(text: str, limit: int = 60) -> str:
+def shortened(text: str, limit: int = 60) -> str:
+    """At most `limit` characters, for a message; what cannot be printed is a question mark."""
     clean = "".join(character if character.isprintable() else "?" for character in text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

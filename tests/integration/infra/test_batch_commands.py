@@ -197,7 +197,7 @@ def test_wrong_input_is_one_line_with_its_place_and_changes_nothing(service: Ser
         ((*create, "--set", "compute=absent"), 3, "there is no compute named absent"),
         ((*create, "--set", "code_configuration.scoring_script=absent.py"), 2, "code_configuration.scoring_script: "),
         ((*create, "--set", "model.path=absent"), 2, "model.path: there is no file or folder"),
-        (("batch-endpoint", "invoke", "-n", "things", "--input", str(folder / "data")), 6, "set a default deployment"),
+        (("batch-endpoint", "invoke", "-n", "things", "--input", str(folder / "data")), 1, "set a default deployment"),
         (("batch-endpoint", "update", "-n", "things", "--set", "defaults.deployment_name=absent"), 3, "absent"),
     ):
         done = service.command(*args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,23 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from infra.cli.command import Noun, body, confirm, placed, set_option, tags_of, written, yes_option
-from scoring.errors import InvalidInput
+from infra.cli.command import (
+    Changes,
+    Noun,
+    body,
+    confirm,
+    generic_update,
+    placed,
+    set_option,
+    tags_of,
+    warn,
+    written,
+    yes_option,
+)
+from infra.cli.failures import NotConfirmed, exit_code_of
+from scoring.errors import Conflict, InvalidInput, NotFound, TryAgain
 from scoring.specs.compute import ComputeSpec
+from scoring.specs.document import Document
 from scoring.specs.validation import parse
 
 
@@ -41,13 +56,23 @@ def drop(yes: bool) -> None:
 
 @thing.command()
 def empty() -> Any:
+    warn("nothing is here")
     return []
+
+
+@thing.command()
+@generic_update
+def update(changes: Changes) -> Any:
+    return changes.applied(Document(value={"name": "x", "tags": {"a": "1"}, "list": [1, 2]})).value
+
+
+@thing.command()
+def create() -> Any:
+    return {"name": "x"}
 
 
 def run(*args: str) -> Any:
     """The result of `make` as a dict."""
-    import json
-
     result = CliRunner().invoke(thing, ["make", *args], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -89,12 +114,56 @@ def test_globals_of_scripts_for_azure_are_accepted() -> None:
     assert made["name"] == "x"
     assert run("--resource-group", "rg", "--workspace-name", "ws", "-n", "y")["name"] == "y"
 
+    assert run("--acquire-policy-token", "--change-reference", "r", "-n=z")["name"] == "z"
+
+
+def test_updates_are_made_in_the_order_of_the_command_line() -> None:
+    words = "--remove tags.a --set tags.b=1 list[0]=7 --add list x=1 y=2 3 --set tags.b=2 --add tags c=3"
+    result = CliRunner().invoke(thing, ["update", *words.split()], catch_exceptions=False)
+    assert json.loads(result.stdout) == {"name": "x", "tags": {"b": 2, "c": 3}, "list": [7, 2, {"x": 1, "y": 2}, 3]}
+    forced = CliRunner().invoke(thing, ["update", "--set", "tags.b=1", "--force-string"], catch_exceptions=False)
+    assert json.loads(forced.stdout)["tags"] == {"a": "1", "b": "1"}
+
+
+def test_warnings_go_to_stderr_and_can_be_left_out() -> None:
+    result = CliRunner().invoke(thing, ["empty"])
+    assert (result.stdout, result.stderr) == ("[]\n", "warning: nothing is here\n")
+    assert CliRunner().invoke(thing, ["empty", "--only-show-errors"]).stderr == ""
+
+
+def test_no_wait_prints_nothing_and_is_only_where_there_is_something_to_wait_for() -> None:
+    result = CliRunner().invoke(thing, ["create", "--no-wait"])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "accepted" in result.stderr
+    assert CliRunner().invoke(thing, ["empty", "--no-wait"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidInput("x"), 2),
+        (click.UsageError("x"), 2),
+        (NotFound("x"), 3),
+        (Conflict("x"), 1),
+        (TryAgain("x"), 1),
+        (NotConfirmed("x"), 1),
+        (RuntimeError("x"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(error) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.strip().splitlines()) == 1
+
 
 def test_query_and_output() -> None:
     result = CliRunner().invoke(thing, ["make", "-n", "abc", "--query", "name", "-o", "tsv"])
     assert (result.exit_code, result.stdout) == (0, "abc\n")
     assert CliRunner().invoke(thing, ["empty"]).stdout == "[]\n"
     assert CliRunner().invoke(thing, ["empty", "-o", "xml"]).exit_code == 2
+    assert CliRunner().invoke(thing, ["empty", "-o", "JSON"]).stdout == "[]\n"
 
 
 def test_short_help() -> None:
