@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,11 @@ class Model:
     type: str = "custom_model"
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    stage: str | None = None
+    flavors: Mapping[str, Any] = field(default_factory=dict)
+    is_archived: bool = False
+    is_anonymous: bool = False
     created_at: datetime | None = None
 
     @property

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from scoring.compute.cluster import Compute
+from scoring.data_asset import DataAsset
+from scoring.datastore import Datastore
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
-from scoring.job import Job, JobInput, JobStatus
+from scoring.environment import Environment
+from scoring.job import Job, JobInput, JobStatus, JobUsage
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchResult
 from scoring.model import Model
 from scoring.schedule import Schedule
+
+Asset = Model | DataAsset | Environment
+A = TypeVar("A", Model, DataAsset, Environment)
 
 
 class JobStore(Protocol):
@@ -71,6 +78,33 @@ class Catalog(Protocol):
         ...
 
 
+class AssetStore(Protocol):
+    """Versions of models, data assets and environments, and datastores by name. A read raises NotFound as Catalog's."""
+
+    def put(self, item: Asset | Datastore) -> None:
+        """Store a version, or change what is said about it. Raises Conflict where it has other content: it never gets
+        another."""
+        ...
+
+    def get(self, kind: type[A], name: str, version: str | None = None) -> A:
+        """`version` None is the latest by creation time that is not archived."""
+        ...
+
+    def versions(self, kind: type[A], name: str | None = None) -> Sequence[A]:
+        """By name; the versions of one, newest first. Archived and anonymous ones among them."""
+        ...
+
+    def datastore(self, name: str) -> Datastore: ...
+
+    def datastores(self) -> Sequence[Datastore]:
+        """By name."""
+        ...
+
+    def delete(self, item: Asset | Datastore) -> None:
+        """Deleting an absent thing is no error."""
+        ...
+
+
 class ScheduleStore(Protocol):
     def save(self, schedule: Schedule) -> None: ...
 
@@ -117,6 +151,24 @@ class JobFinisher(Protocol):
     def finish(self, job: Job, manifest: Manifest, results: Sequence[MiniBatchResult]) -> Job: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComputeNews:
+    """What a compute tells of a job beside its results; None is nothing new.
+
+    status  Provisioning, Starting (the default before any news), Running as soon as a worker is ready
+    phase   the status in words for people, e.g. `starting instance 2 of 3 of cpu`
+    usage   of this call of `run`, from its beginning until now
+    """
+
+    status: JobStatus | None = None
+    phase: str | None = None
+    usage: JobUsage | None = None
+
+
+def no_news(news: ComputeNews) -> None:
+    """Where nobody listens."""
+
+
 class ComputeBackend(Protocol):
     """Scores mini-batches on worker processes and reports the end of each."""
 
@@ -130,9 +182,11 @@ class ComputeBackend(Protocol):
         job_folder: Path,
         on_result: Callable[[MiniBatchResult], None],
         should_stop: Callable[[], str | None],
+        on_news: Callable[[ComputeNews], None] = no_news,
     ) -> None:
         """Returns when every mini-batch has ended or `should_stop` gave a reason.
 
+        All three are called in the thread of this call. The last news before it returns or raises has the usage.
         Raises JobFailed for what ends the job.
         """
         ...

@@ -14,6 +14,7 @@ from scoring.endpoint import Endpoint
 from scoring.errors import Conflict, NotFound
 from scoring.model import Model
 from storage.postgres import rows
+from storage.postgres.asset_store import PostgresAssetStore
 from storage.postgres.engine import transaction
 from storage.postgres.tables import computes, deployments, endpoints, models
 
@@ -27,6 +28,7 @@ class PostgresCatalog:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._assets = PostgresAssetStore(engine)
 
     def put(self, item: Item) -> None:
         """Raises Conflict for a model version with other content, NotFound for a deployment without its endpoint."""
@@ -63,14 +65,7 @@ class PostgresCatalog:
         )
 
     def model(self, name: str, version: str | None = None) -> Model:
-        if version is not None:
-            return rows.model_of(self._one(f"version of model {name}", models, name=name, version=version))
-        newest = sa.select(models).where(models.c.name == name).order_by(*newest_version_first()).limit(1)
-        with transaction(self._engine, read_only=True) as connection:
-            row = connection.execute(newest).mappings().first()
-            if row is None:
-                raise _not_found(connection, "model", name, sa.select(models.c.name).distinct())
-            return rows.model_of(row)
+        return self._assets.get(Model, name, version)
 
     def delete(self, item: Item) -> None:
         table, key = _place(item)
@@ -87,11 +82,6 @@ class PostgresCatalog:
                     _require_endpoint(connection, key["endpoint_name"])
                 raise _not_found(connection, what, value, sa.select(table.c[column]).where(*within))
             return row
-
-
-def newest_version_first() -> tuple[sa.ColumnElement[Any], ...]:
-    """The order of a model's versions: by creation, then, within one moment, 10 after 9."""
-    return models.c.created_at.desc(), sa.func.length(models.c.version).desc(), models.c.version.desc()
 
 
 def _place(item: Item) -> tuple[sa.Table, dict[str, str]]:

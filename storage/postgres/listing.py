@@ -18,7 +18,7 @@ from scoring.minibatch import MiniBatch, MiniBatchResult
 from scoring.model import Model
 from scoring.schedule import Schedule
 from storage.postgres import rows
-from storage.postgres.catalog import newest_version_first
+from storage.postgres.asset_store import newest_version_first
 from storage.postgres.engine import transaction
 from storage.postgres.tables import computes, deployments, endpoints, jobs, mini_batches, models, schedules
 
@@ -78,7 +78,7 @@ class Listing:
     def models(self, name: str | None = None) -> Sequence[Model]:
         """By name; the versions of one, newest first."""
         wanted = sa.select(models) if name is None else sa.select(models).where(models.c.name == name)
-        return self._all(wanted.order_by(models.c.name, *newest_version_first()), rows.model_of)
+        return self._all(wanted.order_by(models.c.name, *newest_version_first(models)), rows.model_of)
 
     def endpoints(self) -> Sequence[Endpoint]:
         return self._all(sa.select(endpoints).order_by(endpoints.c.name), rows.endpoint_of)

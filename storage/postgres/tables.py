@@ -90,6 +90,34 @@ models = sa.Table(
     _created(),
 )
 
+data_assets = sa.Table(
+    "data_assets",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+    _created(),
+)
+
+environments = sa.Table(
+    "environments",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+    _created(),
+)
+
+datastores = sa.Table(
+    "datastores",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("document", JSONB, nullable=False),
+    _created(),
+)
+
 endpoints = sa.Table(
     "endpoints",
     metadata,
