@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -18,6 +18,8 @@ from scoring.ports import A, Asset
 from storage.postgres.documents import from_document, to_document
 from storage.postgres.engine import transaction
 from storage.postgres.tables import data_assets, datastores, environments, models
+
+T = TypeVar("T")
 
 _TABLES: dict[type[Any], tuple[sa.Table, str]] = {
     Model: (models, "model"),
@@ -112,7 +114,7 @@ def _key(item: Asset | Datastore) -> dict[str, str]:
     return {"name": item.name, "version": item.version}
 
 
-def _read(kind: type[Any], row: RowMapping) -> Any:
+def _read(kind: type[T], row: RowMapping) -> T:
     return from_document(kind, {**row["document"], "created_at": to_document(row["created_at"])})
 
 
