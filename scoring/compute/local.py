@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import selectors
 import sys
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from scoring.collect import succeeded_items
 from scoring.compute.cluster import Compute
+from scoring.compute.job_run import JobRun, Slot
+from scoring.compute.news import ComputeNews, no_news
 from scoring.compute.pool import WorkerPool
-from scoring.compute.process import WorkerGone, WorkerProcess
 from scoring.compute.workplace import Workplace
 from scoring.deployment import Deployment
 from scoring.errors import JobFailed
-from scoring.job import Job
+from scoring.job import Job, JobStatus
 from scoring.manifest import Manifest
-from scoring.minibatch import MiniBatch, MiniBatchOutcome, MiniBatchResult
-from scoring.plan import planned_items
-from scoring.retry import Failure, after_failure, init_gives_up, init_limit
-
-_TICK_SECONDS = 0.1
-_SHUTDOWN_LIMIT = 10.0
-_READ_LIMIT = 60.0
-_LOG_CHECK_SECONDS = 1.0
+from scoring.minibatch import MiniBatch, MiniBatchResult
 
 
 class LocalCompute:
@@ -40,11 +28,15 @@ class LocalCompute:
         compute_of: Callable[[str], Compute],
         *,
         folder: Path,
-        python: str = sys.executable,
+        interpreter_of: Callable[[Deployment], str] = lambda deployment: sys.executable,
     ) -> None:
-        """`compute_of` finds a cluster by name; `folder` takes what workers print outside of any job."""
+        """`compute_of` finds a cluster by name; `folder` takes what workers print outside of any job.
+
+        `interpreter_of` gives the path of the Python that a deployment's workers run in (3.8 or newer, nothing of
+        tidemill needs to be installed there); it is asked once a job, and may raise JobFailed.
+        """
         self._compute_of = compute_of
-        self._python = python
+        self._interpreter_of = interpreter_of
         self.pool = WorkerPool(folder)
 
     def run(
@@ -57,14 +49,17 @@ class LocalCompute:
         job_folder: Path,
         on_result: Callable[[MiniBatchResult], None],
         should_stop: Callable[[], str | None],
+        on_news: Callable[[ComputeNews], None] = no_news,
     ) -> None:
         cluster = self._compute_of(job.deployment.compute)
         instances = min(job.deployment.instance_count, cluster.max_instances)
         if instances < 1:
             raise JobFailed(f"compute {cluster.name} has max_instances {cluster.max_instances}: it can run nothing")
+        python = self._interpreter_of(job.deployment)
+        key = _key(python, job.deployment)
         place = Workplace(job, job_folder)
         slots = [
-            _Slot(
+            Slot(
                 node=f"node{node}",
                 process=f"process{process:03d}",
                 message=place.message(
@@ -79,18 +74,18 @@ class LocalCompute:
             for process in range(job.deployment.max_concurrency_per_instance)
             for node in range(instances)
         ]
-        run = _JobRun(
+        run = JobRun(
             job=job,
             place=place,
             slots=slots[: len(mini_batches)],
             pending=mini_batches,
-            take=lambda: self.pool.take(_key(self._python, job.deployment), self._python),
-            give_back=lambda worker: self.pool.give_back(
-                _key(self._python, job.deployment), worker, keep=cluster.idle_time_before_scale_down
-            ),
+            take=lambda: self.pool.take(key, python),
+            give_back=lambda worker: self.pool.give_back(key, worker, keep=cluster.idle_time_before_scale_down),
             on_result=on_result,
             should_stop=should_stop,
+            on_news=on_news,
         )
+        on_news(ComputeNews(status=JobStatus.STARTING, phase="starting workers"))
         run.score_all()
 
     def close(self) -> None:
@@ -101,329 +96,3 @@ def _key(python: str, deployment: Deployment) -> str:
     """What a warm process may be used for again. Not by endpoint: two deployments of one code share their imports."""
     parts = [python, deployment.code_configuration.code, sorted(deployment.environment_variables.items())]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-@dataclass(kw_only=True)
-class _Try:
-    """A mini-batch on its way. `tries` counts the calls made, the running one included."""
-
-    mini_batch: MiniBatch
-    tries: int = 0
-    items: int | None = None
-    traceback: str | None = None
-    started: float = 0.0
-
-
-@dataclass(kw_only=True)
-class _Slot:
-    """A place for a worker process of the job. `deadline` is monotonic: for init(), reading, or run()."""
-
-    node: str
-    process: str
-    message: dict[str, Any]
-    worker: WorkerProcess | None = None
-    is_ready: bool = False
-    current: _Try | None = None
-    deadline: float | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.node}/{self.process}"
-
-
-class _JobRun:
-    """One job's way through its processes, in the thread that called `run`."""
-
-    def __init__(
-        self,
-        *,
-        job: Job,
-        place: Workplace,
-        slots: Sequence[_Slot],
-        pending: Sequence[MiniBatch],
-        take: Callable[[], WorkerProcess],
-        give_back: Callable[[WorkerProcess], None],
-        on_result: Callable[[MiniBatchResult], None],
-        should_stop: Callable[[], str | None],
-    ) -> None:
-        self._settings = job.deployment.retry_settings
-        self._script = Path(job.deployment.code_configuration.scoring_script).name
-        self._place = place
-        self._slots = slots
-        self._pending = deque(_Try(mini_batch=mini_batch) for mini_batch in pending)
-        self._left = len(self._pending)
-        self._take = take
-        self._give_back = give_back
-        self._on_result = on_result
-        self._should_stop = should_stop
-        self._selector = selectors.DefaultSelector()
-        self._failed_inits = 0
-        self._init_traceback: str | None = None
-        self._ever_ready = False
-        self._logs_checked = time.monotonic()
-
-    def score_all(self) -> None:
-        try:
-            while self._left and self._should_stop() is None:
-                self._hand_out()
-                self._listen(_TICK_SECONDS)
-                self._check_deadlines()
-                self._check_logs()
-            self._end_idle()
-        finally:
-            for slot in self._slots:
-                self._drop(slot)
-            self._check_logs(every=0)
-            self._selector.close()
-
-    # --- handing out --------------------------------------------------------------------------------------------
-
-    def _hand_out(self) -> None:
-        for slot in self._slots:
-            if not self._pending:
-                return
-            if slot.worker is None and self._wanted():
-                self._start(slot)
-            if slot.worker is not None and slot.is_ready and slot.current is None:
-                self._score(slot, self._pending.popleft())
-
-    def _wanted(self) -> bool:
-        """Whether more mini-batches wait than processes that will soon take one."""
-        soon = sum(1 for slot in self._slots if slot.worker is not None and slot.current is None)
-        return len(self._pending) > soon
-
-    def _start(self, slot: _Slot) -> None:
-        try:
-            slot.worker = self._take()
-        except OSError as error:
-            self._init_failed(slot, f"a worker process could not be started: {error}", None)
-            return
-        slot.is_ready = False
-        slot.deadline = time.monotonic() + init_limit(self._settings.timeout).total_seconds()
-        self._selector.register(slot.worker, selectors.EVENT_READ, slot)
-        try:
-            slot.worker.send(slot.message)
-        except WorkerGone:
-            self._gone(slot)
-
-    def _score(self, slot: _Slot, attempt: _Try) -> None:
-        assert slot.worker is not None
-        attempt.tries += 1
-        attempt.started = time.monotonic()
-        slot.current = attempt
-        slot.deadline = attempt.started + max(_READ_LIMIT, self._settings.timeout)
-        message = {
-            "op": "score",
-            "index": attempt.mini_batch.index,
-            "try": attempt.tries,
-            "paths": [item.uri for item in attempt.mini_batch.items],
-            "stem": self._place.stem(attempt.mini_batch.index, attempt.tries),
-        }
-        try:
-            slot.worker.send(message)
-        except WorkerGone:
-            self._gone(slot)
-
-    # --- what comes back ----------------------------------------------------------------------------------------
-
-    def _listen(self, seconds: float) -> None:
-        if not self._selector.get_map():
-            time.sleep(seconds)  # nothing to listen to: a process could not be started
-            return
-        for key, _ in self._selector.select(seconds):
-            slot = key.data
-            if slot.worker is None:
-                continue
-            try:
-                messages = slot.worker.messages()
-            except WorkerGone:
-                self._gone(slot)
-                continue
-            for message in messages:
-                self._take_message(slot, message)
-        for slot in self._slots:
-            # a child that the script forked may hold the connection open after its parent has died
-            if slot.worker is not None and not slot.worker.is_alive:
-                self._last_words(slot)
-
-    def _last_words(self, slot: _Slot) -> None:
-        """What a dead process had still sent counts: a mini-batch that it finished is not scored again."""
-        assert slot.worker is not None
-        try:
-            for message in slot.worker.messages():
-                self._take_message(slot, message)
-        except WorkerGone:
-            pass
-        if slot.worker is not None:
-            self._gone(slot)
-
-    def _take_message(self, slot: _Slot, message: dict[str, Any]) -> None:
-        kind = message["op"]
-        if kind == "ready":
-            slot.is_ready, slot.deadline = True, None
-            self._ever_ready = True
-        elif kind == "init_failed" or (kind == "exited" and slot.current is None):
-            self._init_failed(slot, str(message.get("error")), message.get("traceback"))
-        elif slot.current is not None and kind in {"loaded", "scored", "raised", "exited"}:
-            self._answered(slot, slot.current, message)
-
-    def _answered(self, slot: _Slot, attempt: _Try, message: dict[str, Any]) -> None:
-        kind = message["op"]
-        if kind != "exited" and (message.get("index"), message.get("try")) != (attempt.mini_batch.index, attempt.tries):
-            return
-        if message.get("items") is not None:
-            attempt.items = int(message["items"])
-        if kind == "loaded":
-            slot.deadline = time.monotonic() + self._settings.timeout
-        elif kind == "scored":
-            self._succeeded(slot, attempt, message)
-        else:
-            failure = Failure.RAISED if kind == "raised" else Failure.DIED
-            self._failed(slot, failure, str(message.get("error")), message.get("traceback"))
-
-    def _succeeded(self, slot: _Slot, attempt: _Try, message: dict[str, Any]) -> None:
-        items, rows = int(message["items"]), int(message["rows"])
-        succeeded = succeeded_items(returned=rows, items=items)
-        slot.current, slot.deadline = None, None
-        self._ended(
-            MiniBatchResult(
-                index=attempt.mini_batch.index,
-                outcome=MiniBatchOutcome.SUCCEEDED,
-                items=items,
-                succeeded=succeeded,
-                failed=items - succeeded,
-                tries=attempt.tries,
-                seconds=float(message["seconds"]),
-                worker=slot.name,
-                rows_path=message.get("rows_path"),
-                rows=rows,
-                error=None if rows >= items else f"run() of {self._script} returned {rows} rows for {items} items",
-            )
-        )
-
-    def _failed(self, slot: _Slot, failure: Failure, error: str, traceback: str | None) -> None:
-        attempt = slot.current
-        assert attempt is not None
-        slot.current, slot.deadline = None, None
-        # the first traceback is the one to show: later tries may fail of what the first one left behind
-        attempt.traceback = attempt.traceback or traceback
-        self._place.note_failure(slot.name, attempt.mini_batch.index, attempt.tries, error, traceback)
-        step = after_failure(failure, tries=attempt.tries, settings=self._settings)
-        if step.new_process:
-            self._drop(slot)
-        if step.requeue:
-            self._pending.append(attempt)
-            return
-        items = planned_items(attempt.mini_batch) if attempt.items is None else attempt.items
-        tries = "" if attempt.tries == 1 else f", in {attempt.tries} tries"
-        self._ended(
-            MiniBatchResult(
-                index=attempt.mini_batch.index,
-                outcome=MiniBatchOutcome.FAILED,
-                items=items,
-                succeeded=0,
-                failed=items,
-                tries=attempt.tries,
-                seconds=time.monotonic() - attempt.started,
-                worker=slot.name,
-                error=error + tries,
-                traceback=attempt.traceback,
-            )
-        )
-
-    def _ended(self, result: MiniBatchResult) -> None:
-        self._left -= 1
-        self._on_result(result)
-
-    # --- processes that fail ------------------------------------------------------------------------------------
-
-    def _gone(self, slot: _Slot) -> None:
-        assert slot.worker is not None
-        how = slot.worker.how_it_ended()
-        if slot.current is None:
-            if slot.is_ready:
-                self._drop(slot)  # it died between two mini-batches: nothing is lost
-            else:
-                self._init_failed(slot, f"{how} in init() of {self._script}", None)
-        else:
-            self._failed(slot, Failure.DIED, f"{how} in run() of {self._script}", None)
-
-    def _init_failed(self, slot: _Slot, error: str, traceback: str | None) -> None:
-        self._drop(slot)
-        self._failed_inits += 1
-        self._init_traceback = self._init_traceback or traceback
-        self._place.note_failure(slot.name, -1, self._failed_inits, error, traceback)
-        if init_gives_up(failures=self._failed_inits, processes=len(self._slots), ever_ready=self._ever_ready):
-            raise JobFailed(
-                f"no worker process could be made ready, {self._failed_inits} tries: {error}",
-                user_traceback=self._init_traceback,
-            )
-
-    def _check_deadlines(self) -> None:
-        now = time.monotonic()
-        for slot in self._slots:
-            if slot.worker is None or slot.deadline is None or now < slot.deadline:
-                continue
-            if slot.current is None:
-                limit = init_limit(self._settings.timeout).total_seconds()
-                self._init_failed(slot, f"init() of {self._script} took longer than {limit:.0f} s", None)
-            elif slot.current.items is None:
-                limit = max(_READ_LIMIT, self._settings.timeout)
-                self._failed(slot, Failure.TIMED_OUT, f"reading the mini-batch took longer than {limit:.0f} s", None)
-            else:
-                self._failed(
-                    slot,
-                    Failure.TIMED_OUT,
-                    f"run() of {self._script} took longer than {self._settings.timeout} s (retry_settings.timeout)",
-                    None,
-                )
-
-    def _check_logs(self, *, every: float = _LOG_CHECK_SECONDS) -> None:
-        now = time.monotonic()
-        if now - self._logs_checked < every:
-            return
-        self._logs_checked = now
-        for slot in self._slots:
-            self._place.cut_long_logs(slot.node, slot.process)
-
-    # --- the end ------------------------------------------------------------------------------------------------
-
-    def _end_idle(self) -> None:
-        """Let idle processes call shutdown() and keep them warm; busy ones, and whoever takes too long, are killed."""
-        waiting = set()
-        for slot in self._slots:
-            if slot.worker is None or not slot.is_ready or slot.current is not None:
-                self._drop(slot)
-                continue
-            try:
-                slot.worker.send({"op": "end"})
-                waiting.add(slot.name)
-            except WorkerGone:
-                continue
-        deadline = time.monotonic() + _SHUTDOWN_LIMIT
-        while waiting and time.monotonic() < deadline:
-            self._should_stop()  # the caller keeps its lease in there
-            for key, _ in self._selector.select(_TICK_SECONDS):
-                slot = key.data
-                if slot.worker is None or slot.name not in waiting:
-                    continue
-                try:
-                    ended = any(message["op"] == "ended" for message in slot.worker.messages())
-                except WorkerGone:
-                    waiting.discard(slot.name)
-                    continue
-                if ended:
-                    waiting.discard(slot.name)
-                    self._selector.unregister(slot.worker)
-                    self._give_back(slot.worker)
-                    slot.worker = None
-
-    def _drop(self, slot: _Slot) -> None:
-        if slot.worker is None:
-            return
-        try:
-            self._selector.unregister(slot.worker)
-        except (KeyError, ValueError):
-            pass
-        slot.worker.kill()
-        slot.worker, slot.is_ready, slot.deadline = None, False, None

@@ -15,6 +15,11 @@ from typing import Any
 import scoring
 
 WORKER_FILE = Path(scoring.__file__).parent / "worker.py"
+"""What a worker is started from: `<python> <this file> <descriptor of its end of a socket pair>`.
+
+It and the folder `drivers` beside it are all that a worker needs; they may be copied elsewhere together. Nothing of
+tidemill goes on PYTHONPATH: the files load each other by their place, so a user's modules never meet ours.
+"""
 _LONGEST_MESSAGE = 64 * 1024 * 1024
 _SEND_LIMIT = 10.0
 _END_LIMIT = 5.0

@@ -283,7 +283,7 @@ def test_a_hanging_run_is_killed_with_its_children(engine: Engine, compute: Loca
 def test_a_hanging_init_ends_the_job(engine: Engine, compute: LocalCompute, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import timedelta
 
-    monkeypatch.setattr("scoring.compute.local.init_limit", lambda timeout: timedelta(seconds=0.5))
+    monkeypatch.setattr("scoring.compute.job_run.init_limit", lambda timeout: timedelta(seconds=0.5))
     job = score(engine, compute, "import time\ndef init():\n    time.sleep(99)\ndef run(m):\n    return m\n")
     assert job.status is JobStatus.FAILED
     assert job.status_reason == (
