@@ -11,10 +11,18 @@ from scoring.deployment import Deployment
 
 
 class JobStatus(StrEnum):
-    """Azure's words; the scripts of users compare them literally."""
+    """Azure's words; the scripts of users compare them literally.
+
+    Preparing     the input is listed and frozen, the environment made
+    Provisioning  instances of the compute are being started
+    Starting      worker processes load the scoring script and call its `init()`
+    Running       the first worker is ready: mini-batches are scored
+    """
 
     QUEUED = "Queued"
     PREPARING = "Preparing"
+    PROVISIONING = "Provisioning"
+    STARTING = "Starting"
     RUNNING = "Running"
     FINALIZING = "Finalizing"
     COMPLETED = "Completed"
@@ -27,22 +35,19 @@ class JobStatus(StrEnum):
         return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED}
 
 
+_WAY = (
+    JobStatus.PREPARING,
+    JobStatus.PROVISIONING,
+    JobStatus.STARTING,
+    JobStatus.RUNNING,
+    JobStatus.FINALIZING,
+)
+_ENDS_EARLY = frozenset({JobStatus.FAILED, JobStatus.CANCELED, JobStatus.CANCEL_REQUESTED})
+
 _MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.QUEUED: frozenset(
-        {JobStatus.PREPARING, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.CANCEL_REQUESTED}
-    ),
-    JobStatus.PREPARING: frozenset(
-        {
-            JobStatus.RUNNING,
-            JobStatus.FINALIZING,
-            JobStatus.FAILED,
-            JobStatus.CANCELED,
-            JobStatus.CANCEL_REQUESTED,
-        }
-    ),
-    JobStatus.RUNNING: frozenset(
-        {JobStatus.FINALIZING, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.CANCEL_REQUESTED}
-    ),
+    JobStatus.QUEUED: frozenset({JobStatus.PREPARING, *_ENDS_EARLY}),
+    # forward only; what a compute has warm already is skipped
+    **{status: frozenset({*_WAY[place + 1 :], *_ENDS_EARLY}) for place, status in enumerate(_WAY)},
     # once its outputs are being committed a job can no longer be canceled: it completes, or fails
     JobStatus.FINALIZING: frozenset({JobStatus.COMPLETED, JobStatus.FAILED}),
     JobStatus.CANCEL_REQUESTED: frozenset({JobStatus.CANCELED, JobStatus.FAILED}),
@@ -96,15 +101,20 @@ class JobOutput:
 
     path          folder for files; None is the job's own `outputs/score` folder
     predictions   also (table inputs: always) into the lake's and Postgres' `predictions` tables
+    overwrite     an output file that exists is replaced
     """
 
     path: str | None = None
     predictions: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobProgress:
-    """Counts over the job's mini-batches and items; items are files (uri_*) or rows (table)."""
+    """Counts over the job's mini-batches and items; items are files (uri_*) or rows (table).
+
+    items_per_second  how fast items have ended lately; None before the first, and while nothing is scored
+    """
 
     mini_batches: int = 0
     mini_batches_done: int = 0
@@ -112,6 +122,31 @@ class JobProgress:
     items_succeeded: int = 0
     items_failed: int = 0
     retries: int = 0
+    items_per_second: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobUsage:
+    """What a job has cost so far, over all its claims and rounds.
+
+    worker_seconds  sum over worker processes of the time that they were the job's, starting and init() included
+    core_seconds    processor time that they used, children of theirs included; None where it was not measured
+    instances       most instances at one time; `processes` likewise
+    """
+
+    worker_seconds: float = 0.0
+    core_seconds: float | None = None
+    instances: int = 0
+    processes: int = 0
+
+    def plus(self, more: JobUsage) -> JobUsage:
+        known = [seconds for seconds in (self.core_seconds, more.core_seconds) if seconds is not None]
+        return JobUsage(
+            worker_seconds=self.worker_seconds + more.worker_seconds,
+            core_seconds=sum(known) if known else None,
+            instances=max(self.instances, more.instances),
+            processes=max(self.processes, more.processes),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +156,8 @@ class Job:
     status_reason  one sentence for people: what it waits for, or why it ended so
     error          the first traceback of the user's script, if one was raised
     trigger        `user` or `schedule`; with `schedule_name` and `fire_time` for the latter
+    description, properties, archived  the user's, as are display_name and tags: they may change at any time
+    round          how often the job was taken up again after its end (`resume`, `retry-failed`)
     lease_until    until when the runner `lease_owner` may write for this job; `lease_epoch` fences late writers
     """
 
@@ -132,10 +169,15 @@ class Job:
     display_name: str | None = None
     experiment_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    description: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    archived: bool = False
     status: JobStatus = JobStatus.QUEUED
     status_reason: str | None = None
     error: str | None = None
     progress: JobProgress = JobProgress()
+    usage: JobUsage = JobUsage()
+    round: int = 0
     trigger: str = "user"
     schedule_name: str | None = None
     fire_time: datetime | None = None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from scoring.compute.cluster import Compute
+from scoring.compute.news import ComputeNews, no_news
 from scoring.data_asset import DataAsset
 from scoring.datastore import Datastore
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
 from scoring.environment import Environment
-from scoring.job import Job, JobInput, JobStatus, JobUsage
+from scoring.job import Job, JobInput, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchResult
 from scoring.model import Model
@@ -149,24 +149,6 @@ class JobFinisher(Protocol):
     """The one transaction that ends a successful job: its rows in Postgres, its status, its schedule's last_version."""
 
     def finish(self, job: Job, manifest: Manifest, results: Sequence[MiniBatchResult]) -> Job: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComputeNews:
-    """What a compute tells of a job beside its results; None is nothing new.
-
-    status  Provisioning, Starting (the default before any news), Running as soon as a worker is ready
-    phase   the status in words for people, e.g. `starting instance 2 of 3 of cpu`
-    usage   of this call of `run`, from its beginning until now
-    """
-
-    status: JobStatus | None = None
-    phase: str | None = None
-    usage: JobUsage | None = None
-
-
-def no_news(news: ComputeNews) -> None:
-    """Where nobody listens."""
 
 
 class ComputeBackend(Protocol):

@@ -15,22 +15,22 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from scoring import collect
+from scoring.compute.news import ComputeNews
 from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NotFound, TryAgain
-from scoring.job import Job, JobInputType, JobStatus
+from scoring.held_job import HeldJob, Patience
+from scoring.job import Job, JobInputType, JobStatus, JobUsage
 from scoring.lease import Lease
 from scoring.manifest import Manifest
-from scoring.minibatch import MiniBatchResult
+from scoring.minibatch import MiniBatch, MiniBatchResult
 from scoring.plan import plan
 from scoring.ports import Catalog, Clock, ComputeBackend, InputReader, JobFinisher, JobStore, OutputSink
-from scoring.retry import backoff
+
+__all__ = ["Patience", "Runner", "RunnerPorts"]
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _RECORD_SECONDS = 0.2
 _RECORD_COUNT = 256
@@ -53,27 +53,13 @@ class RunnerPorts:
     jobs_folder: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long a runner holds on.
-
-    lease       how long a job stays ours without a renewal; a dead runner's job waits that long
-    store_away  how long a store may be away before the runner lets go of its job (another claim goes on with it)
-    max_claims  claims after which a job is given up: it seems to kill whoever runs it
-    """
-
-    lease: timedelta = timedelta(seconds=15)
-    store_away: timedelta = timedelta(seconds=60)
-    max_claims: int = 1000
-
-
 class Runner:
     """Runs jobs one after the other; start several (each with an owner's name of its own) for jobs side by side."""
 
-    def __init__(self, ports: RunnerPorts, *, owner: str, patience: Patience = Patience()) -> None:
+    def __init__(self, ports: RunnerPorts, *, owner: str, patience: Patience | None = None) -> None:
         self._ports = ports
         self._owner = owner
-        self._patience = patience
+        self._patience = patience or Patience()
 
     def run_one(self, stop: threading.Event | None = None) -> Job | None:
         """Claim the oldest waiting job and bring it to its end; None when none waits.
@@ -108,115 +94,6 @@ class Runner:
                 wake.clear()
 
 
-class HeldJob:
-    """A job under our lease: every write goes through here, in order, and none after the lease is lost.
-
-    A thread of its own renews the lease, so that a long commit or a slow listing does not lose it.
-    """
-
-    def __init__(self, store: JobStore, job: Job, lease: Lease, patience: Patience) -> None:
-        self._store = store
-        self._job = job
-        self._lease = lease
-        self._patience = patience
-        self._lock = threading.RLock()
-        self._done = threading.Event()
-        self._lost: str | None = None
-        self._thread = threading.Thread(target=self._renew_always, name=f"lease-{job.name}", daemon=True)
-
-    def __enter__(self) -> HeldJob:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join(self._patience.lease.total_seconds())
-
-    @property
-    def job(self) -> Job:
-        """As last stored; a cancel that was asked for is seen at the next write or renewal."""
-        return self._job
-
-    def check(self) -> None:
-        """Raises LeaseLost when the job is not ours any more, as far as can be known here."""
-        if self._lost is None and not self._lease.is_held(time.monotonic()):
-            self._lost = f"the lease on job {self._job.name} ended before it could be renewed"
-        if self._lost is not None:
-            raise LeaseLost(self._lost)
-
-    def save(self, job: Job, *, manifest: Manifest | None = None) -> Job:
-        """Store the job, renewing the lease. Raises LeaseLost, or TryAgain after `store_away`."""
-
-        def write() -> Job:
-            asked_at = time.monotonic()
-            stored = self._store.save(job, manifest=manifest, renew=self._lease.length)
-            self._lease = self._lease.renewed(asked_at)
-            return stored
-
-        return self._written(write)
-
-    def record(self, results: Sequence[MiniBatchResult], job: Job) -> Job:
-        """Store ends of mini-batches, and the job's progress with them."""
-        self._written(lambda: self._store.record(job, results))
-        current = replace(self._job, progress=job.progress)
-        if current.status is JobStatus.RUNNING:
-            current = replace(current, status_reason="scoring")
-        return self.save(current)
-
-    def finish(self, finisher: JobFinisher, manifest: Manifest, results: Sequence[MiniBatchResult]) -> Job:
-        return self._written(lambda: finisher.finish(self._job, manifest, results))
-
-    def let_go(self) -> Job:
-        """End the lease now, so that the next claim need not wait for its end."""
-        return self._written(lambda: self._store.save(self._job, renew=timedelta(0)))
-
-    def patiently(self, call: Callable[[], T]) -> T:
-        """The call's answer, asking again while it raises TryAgain, for `store_away` at most; the lease is kept."""
-        ends = time.monotonic() + self._patience.store_away.total_seconds()
-        attempt = 0
-        while True:
-            self.check()
-            try:
-                return call()
-            except TryAgain as away:
-                attempt += 1
-                pause = backoff(attempt)
-                if time.monotonic() + pause > ends:
-                    raise
-                _log.info("job %s waits %.1f s: %s", self._job.name, pause, away)
-                self._done.wait(pause)
-
-    def _written(self, write: Callable[[], Job]) -> Job:
-        def once() -> Job:
-            with self._lock:
-                self.check()
-                try:
-                    self._job = write()
-                except LeaseLost as lost:
-                    self._lost = str(lost)
-                    raise
-                return self._job
-
-        return self.patiently(once)
-
-    def _renew_always(self) -> None:
-        while not self._done.wait(max(0.05, self._lease.renew_at - time.monotonic())):
-            try:
-                with self._lock:
-                    if self._done.is_set() or self._job.status.is_terminal:
-                        return
-                    if self._lease.is_due(time.monotonic()):
-                        asked_at = time.monotonic()
-                        self._job = self._store.save(self._job, renew=self._lease.length)
-                        self._lease = self._lease.renewed(asked_at)
-            except LeaseLost as lost:
-                self._lost = str(lost)
-                return
-            except Exception as error:  # whatever it is: the lease ends by itself if this goes on
-                _log.warning("the lease on job %s could not be renewed: %s", self._job.name, error)
-                self._done.wait(1.0)
-
-
 @dataclass(kw_only=True)
 class _Counted:
     """Results of the job so far, by index, and those not yet written to the store."""
@@ -225,6 +102,8 @@ class _Counted:
     unwritten: list[MiniBatchResult] = field(default_factory=list)
     written_at: float = 0.0
     items_failed: int = 0
+    usage_before: JobUsage = field(default_factory=JobUsage)
+    usage: JobUsage = field(default_factory=JobUsage)
 
 
 class _Canceled(Exception):
@@ -294,7 +173,7 @@ class _Pass:
         )
         counted = collect.progress(manifest, [])
         planned = replace(job, input=frozen, progress=counted)
-        self._save(JobStatus.RUNNING, "starting workers", job=planned, manifest=manifest)
+        self._save(JobStatus.PREPARING, "waiting for workers", job=planned, manifest=manifest)
         return manifest
 
     # --- Running ------------------------------------------------------------------------------------------------
@@ -304,23 +183,15 @@ class _Pass:
             results={result.index: result for result in stored},
             written_at=time.monotonic(),
             items_failed=sum(result.failed for result in stored),
+            usage_before=self._held.job.usage,
         )
         remaining = manifest.remaining(counted.results)
         if remaining:
-            if self._held.job.status is not JobStatus.RUNNING:
-                self._save(JobStatus.RUNNING, "starting workers")
+            if self._held.job.status is JobStatus.QUEUED:
+                self._save(JobStatus.PREPARING, "going on with what is left")
             model = self._held.job.deployment.model
             found = self._held.patiently(lambda: self._ports.catalog.model(model.name, model.version))
-            self._ports.compute.run(
-                self._held.job,
-                remaining,
-                manifest=manifest,
-                model_path=found.path,
-                job_folder=self._folder,
-                on_result=lambda result: self._ended(manifest, counted, result),
-                should_stop=lambda: self._why_stop(manifest, counted),
-            )
-            self._write(manifest, counted)
+            self._compute(manifest, counted, remaining, found.path)
         self._stop_if_canceled()
         if self._stop.is_set():
             raise _Stopped
@@ -336,7 +207,36 @@ class _Pass:
                 user_traceback=collect.first_traceback(results),
             )
 
+    def _compute(self, manifest: Manifest, counted: _Counted, remaining: Sequence[MiniBatch], model_path: str) -> None:
+        try:
+            self._ports.compute.run(
+                self._held.job,
+                remaining,
+                manifest=manifest,
+                model_path=model_path,
+                job_folder=self._folder,
+                on_result=lambda result: self._ended(manifest, counted, result),
+                should_stop=lambda: self._why_stop(manifest, counted),
+                on_news=lambda news: self._heard(counted, news),
+            )
+        except JobFailed:
+            # what was scored is kept for whoever resumes the job
+            self._write(manifest, counted, all_=True)
+            raise
+        self._write(manifest, counted, all_=True)
+
+    def _heard(self, counted: _Counted, news: ComputeNews) -> None:
+        job = self._held.job
+        if news.usage is not None:
+            counted.usage = news.usage
+        if news.status is not None and job.may_move(news.status):
+            self._held.save(job.moved(news.status, reason=news.phase))
+        elif news.phase is not None and news.status in {None, job.status} and news.phase != job.status_reason:
+            self._held.save(replace(job, status_reason=news.phase))
+
     def _ended(self, manifest: Manifest, counted: _Counted, result: MiniBatchResult) -> None:
+        if self._held.job.may_move(JobStatus.RUNNING):
+            self._held.save(self._held.job.moved(JobStatus.RUNNING, reason="scoring"))
         counted.results[result.index] = result
         counted.unwritten.append(result)
         counted.items_failed += result.failed
@@ -354,12 +254,13 @@ class _Pass:
             return "this process is to end"
         return collect.threshold_reason(self._held.job.deployment, counted.items_failed)
 
-    def _write(self, manifest: Manifest, counted: _Counted) -> None:
+    def _write(self, manifest: Manifest, counted: _Counted, *, all_: bool = False) -> None:
         """Results are written in groups: a crash repeats a fraction of a second of scoring, and no more."""
-        if not counted.unwritten:
+        usage = counted.usage_before.plus(counted.usage)
+        if not counted.unwritten and not (all_ and usage != self._held.job.usage):
             return
         progress = collect.progress(manifest, counted.results.values())
-        self._held.record(counted.unwritten, replace(self._held.job, progress=progress))
+        self._held.record(counted.unwritten, replace(self._held.job, progress=progress, usage=usage))
         counted.unwritten.clear()
         counted.written_at = time.monotonic()
 

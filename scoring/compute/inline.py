@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from scoring.collect import succeeded_items, wants_predictions, wants_text
+from scoring.compute.news import ComputeNews, no_news
 from scoring.drivers import rows
-from scoring.job import Job
+from scoring.job import Job, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatch, MiniBatchOutcome, MiniBatchResult
 from scoring.plan import planned_items
@@ -33,7 +34,9 @@ class InlineCompute:
         job_folder: Path,
         on_result: Callable[[MiniBatchResult], None],
         should_stop: Callable[[], str | None],
+        on_news: Callable[[ComputeNews], None] = no_news,
     ) -> None:
+        on_news(ComputeNews(status=JobStatus.RUNNING, phase="scoring"))
         folder = job_folder / "results"
         folder.mkdir(parents=True, exist_ok=True)
         for mini_batch in mini_batches:

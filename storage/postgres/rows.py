@@ -10,14 +10,17 @@ from sqlalchemy.engine import RowMapping
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
-from scoring.job import Job, JobInput, JobOutput, JobProgress, JobStatus
+from scoring.job import Job, JobInput, JobOutput, JobProgress, JobStatus, JobUsage
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult
 from scoring.model import Model
 from scoring.schedule import Schedule
 from storage.postgres.documents import from_document, storable, to_document
 
-_JOB_DOCUMENT = ("deployment", "input", "output", "display_name", "experiment_name", "tags")
+_JOB_DOCUMENT = (
+    "deployment", "input", "output", "display_name", "experiment_name", "tags", "description", "properties",
+    "archived", "usage", "round",
+)  # fmt: skip
 _SCHEDULE_COLUMNS = (
     "name", "endpoint_name", "is_enabled", "next_fire", "last_fire", "last_job_name", "last_skip", "last_version",
     "created_at",
@@ -63,6 +66,11 @@ def job_of(row: RowMapping) -> Job:
         display_name=document.get("display_name"),
         experiment_name=document.get("experiment_name"),
         tags=dict(document.get("tags") or {}),
+        description=document.get("description"),
+        properties=dict(document.get("properties") or {}),
+        archived=bool(document.get("archived")),
+        usage=from_document(JobUsage, document.get("usage") or {}),
+        round=document.get("round") or 0,
         status=JobStatus(row["status"]),
         status_reason=row["status_reason"],
         error=row["error"],

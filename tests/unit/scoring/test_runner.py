@@ -63,7 +63,7 @@ def test_a_job_goes_its_way_to_the_end(engine: Engine) -> None:
     assert ended is not None
     assert seen == [
         ("Preparing", "listing the input"),
-        ("Running", "starting workers"),
+        ("Running", "scoring"),
         ("Finalizing", "writing the output"),
         ("Completed", "5 of 5 items succeeded in 3 mini-batches"),
     ]
