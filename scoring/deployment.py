@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from scoring.mini_batch_size import MiniBatchSize, SizeUnit
 from scoring.model import ModelReference
 
 
@@ -17,12 +18,38 @@ class OutputAction(StrEnum):
     SUMMARY_ONLY = "summary_only"
 
 
+class InputFormat(StrEnum):
+    """What `run` gets of an input of files.
+
+    files      a list of paths (Azure's); a file is never cut
+    slices     a list of paths; a CSV, JSONL or Parquet file larger than a mini-batch comes in pieces, files themselves
+    dataframe  a pandas DataFrame; a row is an item, and large files come in pieces
+    """
+
+    FILES = "files"
+    SLICES = "slices"
+    DATAFRAME = "dataframe"
+
+
+class OutputFormat(StrEnum):
+    """How the output file is written: `append_row` as Azure does, the others with named columns."""
+
+    APPEND_ROW = "append_row"
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RetrySettings:
-    """`max_retries` is the TOTAL number of tries, as Azure maps it; `timeout` is seconds per call of `run`."""
+    """`max_retries` is the TOTAL number of tries, as Azure maps it; `timeout` is seconds per call of `run`.
+
+    bisect  a mini-batch whose last try failed is divided, again and again, until only the items that fail are lost
+    """
 
     max_retries: int = 3
     timeout: int = 30
+    bisect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +64,10 @@ class CodeConfiguration:
 class Deployment:
     """Flat, as `az ml batch-deployment show` prints it, although the YAML nests most of it under `settings`.
 
-    mini_batch_size             files (uri_folder) or items (table) in a mini-batch
+    mini_batch_size             how many `mini_batch_unit`: files (uri_folder) or rows (table), bytes, or rows
+    input_format, input_header  what `run` gets; whether the first record of a CSV file names its columns
+    output_format               how the output file is written; `output_header`: a CSV's first line names the columns;
+                                `output_source`: a column `source` names the file that the row came from
     error_threshold             failed items that a job bears; -1 bears all
     instance_count              instances of `compute` that a job may use
     max_concurrency_per_instance  worker processes of an instance
@@ -53,8 +83,14 @@ class Deployment:
     instance_count: int = 1
     max_concurrency_per_instance: int = 1
     mini_batch_size: int = 10
+    mini_batch_unit: SizeUnit = SizeUnit.FILES
+    input_format: InputFormat = InputFormat.FILES
+    input_header: bool = True
     output_action: OutputAction = OutputAction.APPEND_ROW
     output_file_name: str = "predictions.csv"
+    output_format: OutputFormat = OutputFormat.APPEND_ROW
+    output_header: bool = True
+    output_source: bool = False
     retry_settings: RetrySettings = RetrySettings()
     error_threshold: int = -1
     logging_level: str = "info"
@@ -62,3 +98,7 @@ class Deployment:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
+
+    @property
+    def batch_size(self) -> MiniBatchSize:
+        return MiniBatchSize(number=self.mini_batch_size, unit=self.mini_batch_unit)

@@ -10,6 +10,7 @@ from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
 from scoring.errors import Conflict, InvalidInput
 from scoring.job import Job, JobInput, JobInputType, JobOutput
+from scoring.mini_batch_size import SizeUnit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Overrides:
 
     instance_count: int | None = None
     mini_batch_size: int | None = None
+    mini_batch_unit: SizeUnit = SizeUnit.FILES
     max_retries: int | None = None
     timeout: int | None = None
     error_threshold: int | None = None
@@ -45,6 +47,7 @@ class Overrides:
             deployment,
             instance_count=_or(self.instance_count, deployment.instance_count),
             mini_batch_size=_or(self.mini_batch_size, deployment.mini_batch_size),
+            mini_batch_unit=deployment.mini_batch_unit if self.mini_batch_size is None else self.mini_batch_unit,
             error_threshold=_or(self.error_threshold, deployment.error_threshold),
             output_file_name=deployment.output_file_name if file is None else file,
             retry_settings=replace(

@@ -33,6 +33,8 @@ class Manifest:
             digest.update(f"#{mini_batch.index}\n".encode())
             for item in mini_batch.items:
                 digest.update(f"{item.uri}\0{item.size_bytes}\0{item.rows}\n".encode())
+                if item.slice is not None:
+                    digest.update(f"{item.slice.kind} {item.slice.start} {item.slice.end}\n".encode())
         return digest.hexdigest()
 
     def remaining(self, done: Collection[int]) -> tuple[MiniBatch, ...]:

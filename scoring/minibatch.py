@@ -6,18 +6,39 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class SliceKind(StrEnum):
+    """What a slice's `start` and `end` count: rows of a Parquet file, or bytes of a text file."""
+
+    ROWS = "rows"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The half-open range [start, end) of a file, whole records each; `header` bytes at its beginning go before it."""
+
+    kind: SliceKind
+    start: int
+    end: int
+    header: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class InputItem:
     """One thing to score, or one file of rows.
 
     uri         absolute path of a file
-    size_bytes  as listed when planned
-    rows        for part files of a table: their rows; None for plain files, where the file is the item
+    size_bytes  as listed when planned; of a slice its share
+    rows        where a row is what counts as an item: how many there are, as far as known; None where the file is
+    records     rows in it as far as planning has counted them; they are never counted as items
+    slice       the part of the file that this is; None for all of it
     """
 
     uri: str
     size_bytes: int
     rows: int | None = None
+    records: int | None = None
+    slice: Slice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

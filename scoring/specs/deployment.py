@@ -6,11 +6,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from scoring.deployment import CodeConfiguration, Deployment, OutputAction, RetrySettings
+from scoring.deployment import (
+    CodeConfiguration,
+    Deployment,
+    InputFormat,
+    OutputAction,
+    OutputFormat,
+    RetrySettings,
+)
 from scoring.errors import InvalidInput
+from scoring.mini_batch_size import MiniBatchSize
 from scoring.model import ModelReference
 from scoring.specs.document import Document, described
 from scoring.specs.fields import (
+    BatchSize,
     Count,
     EndpointName,
     FileName,
@@ -74,6 +83,11 @@ Environment = Annotated[Text, BeforeValidator(_environment)]
 ComputeName = Annotated[ResourceName, BeforeValidator(_bare)]
 LoggingLevel = Annotated[Literal["info", "warning", "debug"], BeforeValidator(lowered)]
 Action = Annotated[Literal["append_row", "summary_only"], BeforeValidator(lowered)]
+Reads = Annotated[Literal["files", "slices", "dataframe"], BeforeValidator(lowered)]
+Writes = Annotated[Literal["append_row", "csv", "jsonl", "parquet"], BeforeValidator(lowered)]
+
+_FILE_NAMES = {"jsonl": "predictions.jsonl", "parquet": "predictions.parquet"}
+_SLICE_SIZE = "10MB"
 
 
 class CodeSpec(Spec):
@@ -82,10 +96,11 @@ class CodeSpec(Spec):
 
 
 class RetrySpec(Spec):
-    """`max_retries` counts all tries, the first included."""
+    """`max_retries` counts all tries, the first included; `bisect` is tidemill's own, as in scoring.deployment."""
 
     max_retries: Annotated[Integer, Field(ge=1, le=1000)] = 3
     timeout: Annotated[Integer, Field(ge=1, le=259_200)] = 30
+    bisect: bool = False
 
 
 class ResourcesSpec(Spec):
@@ -124,11 +139,18 @@ class _Common(Spec):
 
 
 class _Settings(Spec):
+    """`input_*` and `output_format`, `_header`, `_source` are tidemill's own; their defaults are Azure's behaviour."""
+
     instance_count: Count | None = None
     max_concurrency_per_instance: Count = 1
-    mini_batch_size: Count = 10
+    mini_batch_size: BatchSize | None = None
+    input_format: Reads = "files"
+    input_header: bool | None = None
     output_action: Action = "append_row"
     output_file_name: FileName | None = None
+    output_format: Writes = "append_row"
+    output_header: bool | None = None
+    output_source: bool = False
     retry_settings: RetrySpec = RetrySpec()
     logging_level: LoggingLevel = "info"
 
@@ -177,6 +199,7 @@ class FlatDeploymentSpec(_Common, _Settings):
 
     def deployment(self, *, model: ModelReference, code: str) -> Deployment:
         """The value, once the model is resolved and the code folder has its place in the registry."""
+        size = MiniBatchSize.parse(self.mini_batch_size or (10 if self.input_format == "files" else _SLICE_SIZE))
         return Deployment(
             name=self.name,
             endpoint_name=self.endpoint_name,
@@ -187,11 +210,19 @@ class FlatDeploymentSpec(_Common, _Settings):
             environment_variables=self.environment_variables,
             instance_count=self.instances,
             max_concurrency_per_instance=self.max_concurrency_per_instance,
-            mini_batch_size=self.mini_batch_size,
+            mini_batch_size=size.number,
+            mini_batch_unit=size.unit,
+            input_format=InputFormat(self.input_format),
+            input_header=self.input_header is not False,
             output_action=OutputAction(self.output_action),
-            output_file_name=self.output_file_name or "predictions.csv",
+            output_file_name=self.output_file_name or _FILE_NAMES.get(self.output_format, "predictions.csv"),
+            output_format=OutputFormat(self.output_format),
+            output_header=self.output_header is not False,
+            output_source=self.output_source,
             retry_settings=RetrySettings(
-                max_retries=self.retry_settings.max_retries, timeout=self.retry_settings.timeout
+                max_retries=self.retry_settings.max_retries,
+                timeout=self.retry_settings.timeout,
+                bisect=self.retry_settings.bisect,
             ),
             error_threshold=-1 if self.error_threshold is None else self.error_threshold,
             logging_level=self.logging_level,
@@ -206,6 +237,18 @@ def _check(settings: _Settings, resources: ResourcesSpec) -> None:
         raise refuse("instance_count is given twice, also in resources; give it once")
     if settings.output_action == "summary_only" and settings.output_file_name is not None:
         raise refuse("output_file_name has no meaning with output_action summary_only; leave one of them out")
+    _check_formats(settings)
+
+
+def _check_formats(settings: _Settings) -> None:
+    if settings.output_action == "summary_only" and settings.output_format != "append_row":
+        raise refuse("output_format has no meaning with output_action summary_only; leave one of them out")
+    if settings.output_header is not None and settings.output_format != "csv":
+        raise refuse(f"output_header is for output_format csv; this one is {settings.output_format}")
+    if settings.output_source and settings.output_format == "append_row":
+        raise refuse("output_source needs columns; write output_format csv, jsonl or parquet, too")
+    if settings.input_header is not None and settings.input_format == "files":
+        raise refuse("input_header is for input_format slices or dataframe; with files the script reads the file")
 
 
 def parse_deployment(document: Document) -> FlatDeploymentSpec:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
 
+from scoring.errors import InvalidInput
+from scoring.mini_batch_size import MiniBatchSize
 from scoring.specs.document import WrittenFloat, WrittenInt, described
 from scoring.specs.validation import refuse
 
@@ -54,6 +56,19 @@ def _integer(value: Any) -> Any:
     if isinstance(value, bool):
         raise refuse(f"found {described(value)}, wanted an integer")
     return value
+
+
+def _batch_size(value: Any) -> int | str:
+    """As `MiniBatchSize` writes it, so that 10, "10" and "10 " are one thing."""
+    _integer(value)
+    if isinstance(value, int) and value < 1:
+        raise refuse(f"found {described(value)}, must be at least 1")
+    if not isinstance(value, (int, str)):
+        raise refuse(f"found {described(value)}, wanted an integer, a size such as 10MB, or `5000 rows`")
+    try:
+        return MiniBatchSize.parse(value).written
+    except InvalidInput as error:
+        raise refuse(str(error)) from None
 
 
 def as_text(value: Any) -> Any:
@@ -123,5 +138,7 @@ TextMap = Annotated[dict[str, str], BeforeValidator(_text_map)]
 Integer = Annotated[int, BeforeValidator(_integer)]
 Count = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=1_000_000)]
 """At least one."""
+BatchSize = Annotated[int | str, BeforeValidator(_batch_size)]
+"""Files as a number; `10MB` or `5000 rows` as a text."""
 Level = Annotated[int, BeforeValidator(_integer), Field(ge=-1, le=1_000_000_000)]
 """A threshold: -1 bears everything."""

@@ -9,9 +9,11 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from scoring.invoke import Invocation, Overrides
 from scoring.job import JobInput, JobInputType, JobOutput, Pivot
+from scoring.mini_batch_size import MiniBatchSize, SizeUnit
 from scoring.specs.document import described
 from scoring.specs.fields import (
     AssetName,
+    BatchSize,
     Count,
     EndpointName,
     FileName,
@@ -82,17 +84,21 @@ class InputSpec(Spec):
 
 
 class OutputSpec(Spec):
-    """Where predictions go: a folder for the output file; with `predictions` into the tables of that name too."""
+    """Where predictions go: a folder for the output file; with `predictions` into the tables of that name too.
+
+    `overwrite` puts the output file in the place of one that exists.
+    """
 
     IGNORED: ClassVar[frozenset[str]] = frozenset({"mode"})
 
     type: Annotated[Literal["uri_folder", "uri_file"], BeforeValidator(lowered)] = "uri_folder"
     path: LocalPath | None = None
     predictions: bool = False
+    overwrite: bool = False
     mode: Any = None
 
     def job_output(self) -> JobOutput:
-        return JobOutput(path=self.path, predictions=self.predictions)
+        return JobOutput(path=self.path, predictions=self.predictions, overwrite=self.overwrite)
 
 
 class RetryOverrides(Spec):
@@ -107,7 +113,7 @@ class InvocationSpec(Spec):
     output: OutputSpec = OutputSpec()
     endpoint: EndpointName | None = None
     deployment: ResourceName | None = None
-    mini_batch_size: Count | None = None
+    mini_batch_size: BatchSize | None = None
     instance_count: Count | None = None
     error_threshold: Level | None = None
     retry_settings: RetryOverrides = RetryOverrides()
@@ -118,12 +124,14 @@ class InvocationSpec(Spec):
     tags: TextMap = Field(default_factory=dict)
 
     def invocation(self) -> Invocation:
+        size = None if self.mini_batch_size is None else MiniBatchSize.parse(self.mini_batch_size)
         return Invocation(
             input=self.input.job_input(),
             output=self.output.job_output(),
             overrides=Overrides(
                 instance_count=self.instance_count,
-                mini_batch_size=self.mini_batch_size,
+                mini_batch_size=None if size is None else size.number,
+                mini_batch_unit=SizeUnit.FILES if size is None else size.unit,
                 max_retries=self.retry_settings.max_retries,
                 timeout=self.retry_settings.timeout,
                 error_threshold=self.error_threshold,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scoring.compute.cluster import Compute
-from scoring.deployment import Deployment, OutputAction
+from scoring.deployment import Deployment, InputFormat, OutputAction, OutputFormat
 from scoring.endpoint import Endpoint
 from scoring.job import Job, JobInput, JobInputType, JobOutput, JobProgress
 from scoring.model import Model
@@ -83,12 +83,19 @@ def _deployment(deployment: Deployment) -> Shown:
         "compute": deployment.compute,
         "resources": {"instance_count": deployment.instance_count},
         "max_concurrency_per_instance": deployment.max_concurrency_per_instance,
-        "mini_batch_size": deployment.mini_batch_size,
+        "mini_batch_size": deployment.batch_size.written,
+        "input_format": deployment.input_format.value,
+        # None where a deployment cannot have it: what is shown can be given back
+        "input_header": None if deployment.input_format is InputFormat.FILES else deployment.input_header,
         "output_action": deployment.output_action.value,
         "output_file_name": deployment.output_file_name if writes_rows else None,
+        "output_format": deployment.output_format.value,
+        "output_header": deployment.output_header if deployment.output_format is OutputFormat.CSV else None,
+        "output_source": deployment.output_source,
         "retry_settings": {
             "max_retries": deployment.retry_settings.max_retries,
             "timeout": deployment.retry_settings.timeout,
+            "bisect": deployment.retry_settings.bisect,
         },
         "error_threshold": deployment.error_threshold,
         "logging_level": deployment.logging_level,
@@ -201,7 +208,12 @@ def input_document(job_input: JobInput) -> Shown:
 
 
 def output_document(output: JobOutput) -> Shown:
-    return {"type": "uri_folder", "path": output.path, "predictions": output.predictions}
+    return {
+        "type": "uri_folder",
+        "path": output.path,
+        "predictions": output.predictions,
+        "overwrite": output.overwrite,
+    }
 
 
 def time_text(moment: datetime | None) -> str | None:

@@ -12,7 +12,7 @@ from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
 from scoring.job import Job, JobInput, JobOutput, JobProgress, JobStatus, JobUsage
 from scoring.manifest import Manifest
-from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult
+from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult, Slice, SliceKind
 from scoring.model import Model
 from scoring.schedule import Schedule
 from storage.postgres.documents import from_document, storable, to_document
@@ -109,13 +109,29 @@ def manifest_of(job_name: str, document: dict[str, Any], mini_batches: tuple[Min
 
 
 def mini_batch_row(job_name: str, mini_batch: MiniBatch) -> dict[str, Any]:
-    items = [[item.uri, item.size_bytes, item.rows] for item in mini_batch.items]
-    return {"job_name": job_name, "index": mini_batch.index, "items": items}
+    return {"job_name": job_name, "index": mini_batch.index, "items": [_item_row(item) for item in mini_batch.items]}
 
 
 def mini_batch_of(row: RowMapping) -> MiniBatch:
-    items = tuple(InputItem(uri=uri, size_bytes=size, rows=rows) for uri, size, rows in row["items"])
-    return MiniBatch(index=row["index"], items=items)
+    return MiniBatch(index=row["index"], items=tuple(_item_of(item) for item in row["items"]))
+
+
+def _item_row(item: InputItem) -> list[Any]:
+    """Short, as there may be a hundred thousand of them."""
+    row: list[Any] = [item.uri, item.size_bytes, item.rows]
+    if item.records is not None or item.slice is not None:
+        row.append(item.records)
+    if item.slice is not None:
+        row += [item.slice.kind.value, item.slice.start, item.slice.end, item.slice.header]
+    return row
+
+
+def _item_of(row: list[Any]) -> InputItem:
+    uri, size, rows, *more = row
+    part = None
+    if len(more) > 1:
+        part = Slice(kind=SliceKind(more[1]), start=more[2], end=more[3], header=more[4])
+    return InputItem(uri=uri, size_bytes=size, rows=rows, records=more[0] if more else None, slice=part)
 
 
 def result_of(row: RowMapping) -> MiniBatchResult | None:

@@ -126,7 +126,7 @@ def test_a_scoring_script_that_is_no_python_is_refused_with_its_line(service: Se
 def test_a_deployment_is_shown_flat_with_its_own_copy_of_the_code(service: Service) -> None:
     service.ready()
     shown = service.http.get("/batch-endpoints/pumps/deployments/torch").json()
-    assert shown["retry_settings"] == {"max_retries": 3, "timeout": 30}
+    assert shown["retry_settings"] == {"max_retries": 3, "timeout": 30, "bisect": False}
     assert shown["resources"] == {"instance_count": 1}
     assert shown["model"].startswith("azureml:anonymous-")
     assert shown["code_configuration"]["code"] != str(service.code)
@@ -173,7 +173,7 @@ def test_an_invocation_overrides_its_deployment_for_its_job_alone(service: Servi
     job = invoke(service.ready(), body).json()
     assert (job["name"], job["experiment_name"]) == ("mine", "trial")
     assert job["deployment"]["mini_batch_size"] == 3
-    assert job["deployment"]["retry_settings"] == {"max_retries": 3, "timeout": 5}
+    assert job["deployment"]["retry_settings"] == {"max_retries": 3, "timeout": 5, "bisect": False}
     assert job["output"]["file_name"] == "x.csv"
     assert service.catalog.deployment("pumps", "torch").mini_batch_size == 10
     assert "exists already" in error_of(invoke(service, body), 409)["message"]

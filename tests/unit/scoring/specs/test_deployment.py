@@ -138,7 +138,7 @@ def test_what_is_shown_can_be_created_again() -> None:
         (
             "mini_batch_size: 5",
             "mini_batch_size: five",
-            "d.yml:17: settings.mini_batch_size: found 'five', wanted an integer",
+            "d.yml:17: settings.mini_batch_size: found 'five'; wanted a number of files such as 10",
         ),
         ("mini_batch_size: 5", "mini_batch_size: true", "settings.mini_batch_size: found true, wanted an integer"),
         (
