@@ -7,11 +7,11 @@ from datetime import UTC
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from ingestion.errors import TryAgain
 from ingestion.sensors.faults import FaultEpisode
+from storage.lake.creation import opened
 from storage.lake.tables import FAULTS
 
 _ATTEMPTS = 5
@@ -26,14 +26,11 @@ def write_faults(lake_root: Path, episodes: Sequence[FaultEpisode]) -> int:
     if not episodes:
         return 0
     path = FAULTS.path(lake_root)
-    path.mkdir(parents=True, exist_ok=True)
     rows = _table(episodes)
     for attempt in range(_ATTEMPTS):
         try:
-            if not DeltaTable.is_deltatable(str(path)):
-                write_deltalake(str(path), rows.slice(0, 0), mode="ignore", partition_by=["date"], name=FAULTS.name)
             merged = (
-                DeltaTable(str(path))
+                opened(lake_root, FAULTS)
                 .merge(rows, predicate="kept.fault_id = new.fault_id", source_alias="new", target_alias="kept")
                 .when_not_matched_insert_all()
                 .execute()

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from scoring.collect import in_order, predictions_path
@@ -25,7 +25,8 @@ from scoring.errors import JobFailed, TryAgain
 from scoring.job import Job, JobInputType
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatchOutcome, MiniBatchResult
-from storage.lake.tables import DATE, PREDICTION_SCHEMA, PREDICTIONS
+from storage.lake.creation import opened
+from storage.lake.tables import PREDICTION_SCHEMA, PREDICTIONS
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -108,13 +109,11 @@ def commit(lake: Path, job: Job, batches: Iterator[pa.RecordBatch]) -> bool:
 
     Raises TryAgain where another writer was faster, JobFailed as `prediction_batches`.
     """
-    folder = str(PREDICTIONS.path(lake))
     application = f"job/{job.name}"
     try:
-        table = DeltaTable.create(folder, schema=PREDICTIONS.schema, mode="ignore", partition_by=[DATE.name])
-    except DeltaError as error:
-        # `ignore` looks before it creates: two who do both at the same moment still collide
-        raise TryAgain(f"the lake's table of predictions could not be created: {error}") from error
+        table = opened(lake, PREDICTIONS)
+    except (DeltaError, OSError) as error:
+        raise TryAgain(f"the lake's table of predictions cannot be opened: {error}") from error
     # a sequential repeat is not refused by the log: whoever writes looks first
     if table.transaction_version(application) is not None:
         return False

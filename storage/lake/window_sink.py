@@ -30,13 +30,14 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError
+from deltalake import CommitProperties, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from ingestion.checkpoint import Checkpoint
-from ingestion.errors import Fenced
+from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit
+from storage.lake.creation import opened
 from storage.lake.stream_state import (
     PartitionIds,
     fsync_folder,
@@ -143,20 +144,19 @@ class LakeWindowSink:
 
 
 class AppendTable:
-    """A Delta table that only grows: part files that are on disk before the log names them."""
+    """A Delta table that only grows: part files that are on disk before the log names them.
+
+    Made where it is missing. Raises TryAgain where the lake cannot be written.
+    """
 
     def __init__(self, root: Path, table: LakeTable) -> None:
         self.name = table.name
         self._path = table.path(root)
         self._log = self._path / "_delta_log"
-        self._path.mkdir(parents=True, exist_ok=True)
-        self._table = DeltaTable.create(
-            self._path,
-            table.schema,
-            mode="ignore",
-            partition_by=["date"],
-            configuration={"delta.checkpointInterval": str(CHECKPOINT_INTERVAL)},
-        )
+        try:
+            self._table = opened(root, table, configuration={"delta.checkpointInterval": str(CHECKPOINT_INTERVAL)})
+        except (DeltaError, OSError) as error:
+            raise TryAgain(f"the lake's table {table.name} in {self._path} cannot be opened: {error}") from error
 
     def refresh(self) -> None:
         """Look at the newest snapshot; `version_of` and `append` work on it."""

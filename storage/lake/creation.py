@@ -1,0 +1,55 @@
+"""A table of the lake, made where it is not there yet: any number of processes may ask at the same moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from storage.lake.stream_state import fsync_folder
+from storage.lake.tables import DATE, LakeTable
+
+_FIRST_ENTRY = f"{0:020}.json"
+
+
+def opened(root: Path, table: LakeTable, *, configuration: Mapping[str, str] | None = None) -> DeltaTable:
+    """The table below the lake's `root`; created empty, partitioned by date, with `configuration` if it is missing.
+
+    Raises DeltaError or OSError where the lake cannot be read or written.
+    """
+    folder = table.path(root)
+    if not DeltaTable.is_deltatable(str(folder)):
+        (folder / "_delta_log").mkdir(parents=True, exist_ok=True)
+        _create(folder, table, configuration or {})
+    return DeltaTable(folder)
+
+
+def _create(folder: Path, table: LakeTable, configuration: Mapping[str, str]) -> None:
+    """Give the table's log its first entry, unless another has done so meanwhile.
+
+    delta-rs looks for a table and then creates it: of two who do both at once, one is refused or, worse, commits the
+    creation again as version 1, which is a change of metadata to everybody at work. So the table is made aside, and its
+    entry linked into place, which succeeds once.
+    """
+    log = folder / "_delta_log"
+    with tempfile.TemporaryDirectory(prefix=".creating-", dir=folder) as aside:
+        DeltaTable.create(
+            aside, table.schema, partition_by=[DATE.name], name=table.name, configuration=dict(configuration)
+        )
+        entry = Path(aside, "_delta_log", _FIRST_ENTRY)
+        with entry.open("rb") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(entry, log / _FIRST_ENTRY)
+        except FileExistsError:
+            return
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}:
+                raise
+            # a file system without hard links: a rename is as good unless two are at it in the same moment
+            entry.replace(log / _FIRST_ENTRY)
+    fsync_folder(log)
