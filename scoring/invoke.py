@@ -67,7 +67,9 @@ class Invocation:
     overrides: Overrides = Overrides()
     display_name: str | None = None
     experiment_name: str | None = None
+    description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
     schedule_name: str | None = None
     fire_time: datetime | None = None
 
@@ -90,16 +92,23 @@ def new_job(name: str, deployment: Deployment, invocation: Invocation, *, now: d
         endpoint_name=deployment.endpoint_name,
         deployment=invocation.overrides.applied(deployment),
         input=invocation.input,
-        output=invocation.output,
+        output=_expanded(invocation.output, name),
         display_name=invocation.display_name or f"{deployment.endpoint_name}-{deployment.name}",
         experiment_name=invocation.experiment_name or deployment.endpoint_name,
+        description=invocation.description,
         tags=dict(invocation.tags),
+        properties=dict(invocation.properties),
         status_reason="waiting for a runner",
         trigger="user" if invocation.schedule_name is None else "schedule",
         schedule_name=invocation.schedule_name,
         fire_time=invocation.fire_time,
         created_at=now,
     )
+
+
+def _expanded(output: JobOutput, name: str) -> JobOutput:
+    """With the job's name where its path asks for it: one invocation file gives each job a folder of its own."""
+    return output if output.path is None else replace(output, path=output.path.replace("${{name}}", name))
 
 
 def _check(job_input: JobInput) -> None:

@@ -84,6 +84,8 @@ class JobInput:
     incremental   only what the table gained since the schedule's last success (or `from_version`)
     from_version  table version that was scored already; None is from the beginning
     to_version    table version up to which rows are scored; None until planned, frozen by planning
+    source        the reference that the caller wrote (`azureml:…`), where `path` is what it stood for
+    is_type_given whether the caller said the type; else it is as the content turns out to be
     """
 
     type: JobInputType
@@ -93,6 +95,8 @@ class JobInput:
     incremental: bool = False
     from_version: int | None = None
     to_version: int | None = None
+    source: str | None = None
+    is_type_given: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from infra.api.bodies import Body, documented
 from infra.api.endpoints import base_url
 from infra.api.errors import answers
 from infra.api.jobs import Limit, shown_job
+from infra.api.locations import located
 from infra.api.parts import ServiceParts
 from scoring.errors import InvalidInput
 from scoring.invoke import chosen_deployment, new_job
@@ -44,6 +45,7 @@ def router(parts: ServiceParts) -> APIRouter:
         chosen = parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, spec.deployment or deployment))
         parts.catalog.compute(chosen.compute)
         job = new_job(spec.job_name or str(uuid_utils.uuid7()), chosen, spec.invocation(), now=parts.clock.now())
+        job = located(parts, job)
         parts.inputs.resolve(job.input)
         for sink in parts.sinks(job):
             sink.check(job)

@@ -100,7 +100,10 @@ def local_path(text: str, info: ValidationInfo) -> str:
     if re.match(r"[a-z][a-z0-9+.-]+:", text):
         raise refuse(f"found {described(text)}; wanted the path of a folder or file on this machine")
     folder = (info.context or {}).get("folder")
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise refuse(f"found {described(text)}; there is no such user; a name that begins with ~ is ./~…") from None
     if not path.is_absolute():
         if folder is None:
             raise refuse(f"found {described(text)}; a path in a request must be absolute")

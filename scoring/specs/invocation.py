@@ -1,14 +1,14 @@
-"""What an invocation says: the file of `invoke -f`, the body of a POST, and a schedule's input and output."""
+"""What an invocation says: the file of `invoke -f`, and the body of a POST in our own words."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from scoring.invoke import Invocation, Overrides
-from scoring.job import JobInput, JobInputType, JobOutput, Pivot
+from scoring.job import JobOutput
 from scoring.mini_batch_size import MiniBatchSize, SizeUnit
 from scoring.specs.document import described
 from scoring.specs.fields import (
@@ -19,86 +19,13 @@ from scoring.specs.fields import (
     FileName,
     Integer,
     Level,
-    LocalPath,
     ResourceName,
     Text,
     TextMap,
-    local_path,
-    lowered,
 )
+from scoring.specs.job_input import InputSpec, OutputSpec
+from scoring.specs.references import bare_name
 from scoring.specs.validation import Spec, refuse
-
-_TABLE = re.compile(r"lake://[a-z][a-z0-9_]{0,62}")
-
-
-class PivotSpec(Spec):
-    index: Annotated[list[str], Field(min_length=1, max_length=20)]
-    columns: Annotated[str, Field(min_length=1, max_length=100)]
-    values: Annotated[list[str], Field(min_length=1, max_length=50)]
-
-
-class InputSpec(Spec):
-    """What a job reads: a folder, a file, or a table of the lake with static tables joined to it."""
-
-    IGNORED: ClassVar[frozenset[str]] = frozenset({"mode"})
-
-    type: Annotated[Literal["uri_folder", "uri_file", "table"], BeforeValidator(lowered)] = "uri_folder"
-    path: str
-    join: tuple[Literal["sensors", "machines", "sites"], ...] = ()
-    pivot: PivotSpec | None = None
-    incremental: bool = False
-    from_version: Annotated[Integer, Field(ge=0, le=2**62)] | None = None
-    mode: Any = None
-
-    @field_validator("path")
-    @classmethod
-    def _readable(cls, path: str, info: ValidationInfo) -> str:
-        if info.data.get("type") != "table":
-            if path.startswith("lake://"):
-                raise refuse(f"found {described(path)}; a table of the lake is read with type: table")
-            return local_path(path, info)
-        if not _TABLE.fullmatch(path):
-            raise refuse(f"found {described(path)}; wanted a table of the lake, e.g. lake://windows")
-        return path
-
-    @model_validator(mode="after")
-    def _for_tables(self) -> InputSpec:
-        if self.type == "table":
-            return self
-        for name in ("join", "pivot", "incremental", "from_version"):
-            if getattr(self, name):
-                raise refuse(f"{name} is for type: table; this input is {self.type}")
-        return self
-
-    def job_input(self) -> JobInput:
-        return JobInput(
-            type=JobInputType(self.type),
-            path=self.path,
-            join=self.join,
-            pivot=None
-            if self.pivot is None
-            else Pivot(index=tuple(self.pivot.index), columns=self.pivot.columns, values=tuple(self.pivot.values)),
-            incremental=self.incremental,
-            from_version=self.from_version,
-        )
-
-
-class OutputSpec(Spec):
-    """Where predictions go: a folder for the output file; with `predictions` into the tables of that name too.
-
-    `overwrite` puts the output file in the place of one that exists.
-    """
-
-    IGNORED: ClassVar[frozenset[str]] = frozenset({"mode"})
-
-    type: Annotated[Literal["uri_folder", "uri_file"], BeforeValidator(lowered)] = "uri_folder"
-    path: LocalPath | None = None
-    predictions: bool = False
-    overwrite: bool = False
-    mode: Any = None
-
-    def job_output(self) -> JobOutput:
-        return JobOutput(path=self.path, predictions=self.predictions, overwrite=self.overwrite)
 
 
 class RetryOverrides(Spec):
@@ -106,38 +33,123 @@ class RetryOverrides(Spec):
     timeout: Annotated[Integer, Field(ge=1, le=259_200)] | None = None
 
 
-class InvocationSpec(Spec):
-    """One invocation. What Azure lets an invocation change of its deployment can be changed here, and no more."""
+class ComputeOverrides(Spec):
+    instance_count: Count | None = None
 
-    input: InputSpec
-    output: OutputSpec = OutputSpec()
+
+class OutputDataset(Spec):
+    """The older way of saying where the output file goes: a path below a datastore."""
+
+    datastore_id: Text
+    path: Text = ""
+
+
+def _data_alone(value: Any) -> Any:
+    if value is None or isinstance(value, (dict, InputSpec)):
+        return value
+    raise refuse(f"found the literal {described(value)}; a model's deployment takes data alone: {{type: …, path: …}}")
+
+
+def _nothing_is_default(value: Any) -> Any:
+    return {} if value is None else value
+
+
+NamedInputs = dict[AssetName, Annotated[InputSpec, BeforeValidator(_data_alone)]]
+NamedOutputs = dict[AssetName, Annotated[OutputSpec, BeforeValidator(_nothing_is_default)]]
+
+_FIXED = "cannot be changed for one job; create a deployment that has it"
+
+
+class InvocationSpec(Spec):
+    """One invocation. What Azure lets an invocation change of its deployment can be changed here, and no more.
+
+    A model's deployment has one input and one output: `inputs` and `outputs` name one each, and the names say nothing.
+    """
+
+    NOT_HERE: ClassVar[Mapping[str, str]] = {
+        "model": _FIXED,
+        "code_configuration": _FIXED,
+        "environment": _FIXED,
+        "environment_variables": _FIXED,
+        "max_concurrency_per_instance": _FIXED,
+        "output_action": _FIXED,
+        "logging_level": _FIXED,
+    }
+
+    input: InputSpec | None = None
+    inputs: NamedInputs = Field(default_factory=dict)
+    output: OutputSpec | None = None
+    outputs: NamedOutputs = Field(default_factory=dict)
+    output_dataset: OutputDataset | None = None
     endpoint: EndpointName | None = None
     deployment: ResourceName | None = None
     mini_batch_size: BatchSize | None = None
     instance_count: Count | None = None
+    compute: ComputeOverrides = ComputeOverrides()
     error_threshold: Level | None = None
     retry_settings: RetryOverrides = RetryOverrides()
     output_file_name: FileName | None = None
     job_name: AssetName | None = None
     display_name: Text | None = None
     experiment_name: Text | None = None
+    description: Text | None = None
     tags: TextMap = Field(default_factory=dict)
+    properties: TextMap = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> InvocationSpec:
+        if len(self.inputs) > 1 or (self.inputs and self.input is not None):
+            raise refuse("a model's deployment has exactly one input; name one", *_second(self.inputs, "inputs"))
+        if not self.inputs and self.input is None:
+            raise refuse("missing; it is required", "input")
+        if len(self.outputs) > 1 or (self.outputs and self.output is not None):
+            raise refuse("a model's deployment has exactly one output; name one", *_second(self.outputs, "outputs"))
+        if self.output_dataset is not None and (self.outputs or self.output is not None):
+            raise refuse("the output is given already; give it once", "output_dataset")
+        if self.instance_count is not None and self.compute.instance_count is not None:
+            raise refuse("instance_count is given already; give it once", "compute", "instance_count")
+        named = self.the_output.named_file
+        if self.output_file_name is not None and named is not None and named != self.output_file_name:
+            raise refuse(f"found '{self.output_file_name}', but the output says '{named}'", "output_file_name")
+        return self
+
+    @property
+    def the_input(self) -> InputSpec:
+        found = self.input or next(iter(self.inputs.values()))
+        assert found is not None
+        return found
+
+    @property
+    def the_output(self) -> OutputSpec:
+        return self.output or next(iter(self.outputs.values()), None) or OutputSpec()
+
+    def _job_output(self) -> JobOutput:
+        if self.output_dataset is None:
+            return self.the_output.job_output()
+        store, path = bare_name(self.output_dataset.datastore_id.rstrip("/")), self.output_dataset.path.strip("/")
+        return JobOutput(path=f"azureml://datastores/{store.rpartition('/')[2]}/paths/{path}")
 
     def invocation(self) -> Invocation:
         size = None if self.mini_batch_size is None else MiniBatchSize.parse(self.mini_batch_size)
         return Invocation(
-            input=self.input.job_input(),
-            output=self.output.job_output(),
+            input=self.the_input.job_input(),
+            output=self._job_output(),
             overrides=Overrides(
-                instance_count=self.instance_count,
+                instance_count=self.instance_count or self.compute.instance_count,
                 mini_batch_size=None if size is None else size.number,
                 mini_batch_unit=SizeUnit.FILES if size is None else size.unit,
                 max_retries=self.retry_settings.max_retries,
                 timeout=self.retry_settings.timeout,
                 error_threshold=self.error_threshold,
-                output_file_name=self.output_file_name,
+                output_file_name=self.output_file_name or self.the_output.named_file,
             ),
             display_name=self.display_name,
             experiment_name=self.experiment_name,
+            description=self.description,
             tags=self.tags,
+            properties=self.properties,
         )
+
+
+def _second(named: Mapping[str, object], field: str) -> tuple[str, ...]:
+    return (field, list(named)[1]) if len(named) > 1 else (field,)

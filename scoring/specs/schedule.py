@@ -14,7 +14,7 @@ from scoring.errors import InvalidInput
 from scoring.schedule import Schedule, Trigger, trigger_from_dict
 from scoring.specs.document import Document, described
 from scoring.specs.fields import AssetName, Count, EndpointName, Integer, ResourceName, Text, TextMap, lowered
-from scoring.specs.invocation import InputSpec, OutputSpec
+from scoring.specs.job_input import InputSpec, OutputSpec
 from scoring.specs.validation import Spec, parse
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError
@@ -31,15 +31,23 @@ def parse(kind: type[S], document: Document) -> S:
         raise _refusal(kind, document, error.errors(include_url=False)) from None
 
 
-def refuse(message: str) -> ValueError:
-    """For validators of fields: the message is shown as it is, after the field's path."""
-    return ValueError(message)
+class _AtField(ValueError):
+    """A refusal by a validator of a whole object, for one of its fields."""
+
+    def __init__(self, message: str, path: FieldPath) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def refuse(message: str, *path: str | int) -> ValueError:
+    """For validators: the message is shown as it is, after the field's path, to which `path` is added."""
+    return _AtField(message, path)
 
 
 def _refusal(kind: type[Spec], document: Document, errors: list[ErrorDetails]) -> InvalidInput:
-    found = [(_field_path(error["loc"]), error) for error in errors]
-    # an unknown key is more often the cause of a missing one than the other way round
-    found.sort(key=lambda pair: (_line(document, pair[0]), pair[1]["type"] == "missing"))
+    found = [(_field_path(error["loc"]) + _inner_path(error), error) for error in errors]
+    # an unknown or wrong key is more often the cause of a missing one than the other way round
+    found.sort(key=lambda pair: (pair[1]["type"] == "missing", _line(document, pair[0])))
     path, error = found[0]
     more = f" ({len(found) - 1} more after this one)" if len(found) > 1 else ""
     return document.refusal(path, _worded(kind, error) + more)
@@ -60,6 +68,11 @@ def _is_tag(part: str | int) -> bool:
 def _field_path(loc: tuple[str | int, ...]) -> FieldPath:
     """The author's path: pydantic also names the member of a union, which our specs tag as `<member>`."""
     return tuple(part for part in loc if not _is_tag(part) and part != "[key]")
+
+
+def _inner_path(error: ErrorDetails) -> FieldPath:
+    raised = error.get("ctx", {}).get("error")
+    return raised.path if isinstance(raised, _AtField) else ()
 
 
 _WANTED = {
@@ -103,6 +116,9 @@ def _worded(kind: type[Spec], error: ErrorDetails) -> str:
 
 
 def _unknown_key(kind: type[Spec], loc: tuple[str | int, ...]) -> str:
+    fixed: Mapping[str, str] = getattr(kind, "NOT_HERE", {})
+    if len(loc) == 1 and loc[0] in fixed:
+        return fixed[str(loc[0])]
     allowed = sorted(_keys_at(kind, loc[:-1]))
     near = difflib.get_close_matches(str(loc[-1]), allowed, n=1, cutoff=0.6)
     meant = f"did you mean '{near[0]}'? " if near else ""

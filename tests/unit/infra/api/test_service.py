@@ -194,7 +194,7 @@ def test_the_header_chooses_the_deployment(service: Service) -> None:
         ({"input": {"path": "rel"}}, 400, "must be absolute"),
         ({"input": {"path": "/x"}, "endpoint": "other"}, 400, "the address names pumps"),
         ({"input": {"path": "/x"}, "deployment": "absent"}, 404, "absent"),
-        ({"input": {"path": "/x"}, "model": "m"}, 400, "model: unknown key"),
+        ({"input": {"path": "/x"}, "model": "m"}, 400, "model: cannot be changed for one job"),
     ],
 )
 def test_a_wrong_invocation_makes_no_job(service: Service, body: dict[str, Any], status: int, said: str) -> None:

@@ -96,7 +96,7 @@ output_file_name: x.csv
 job_name: j1
 """
     invocation = parse(InvocationSpec, document(text)).invocation()
-    assert invocation.input == JobInput(type=JobInputType.URI_FOLDER, path="/here/data")
+    assert invocation.input == JobInput(type=JobInputType.URI_FOLDER, path="/here/data", is_type_given=False)
     assert invocation.output == JobOutput(path="/here/out")
     overrides = invocation.overrides
     assert (overrides.mini_batch_size, overrides.timeout, overrides.max_retries) == (3, 9, None)
@@ -161,9 +161,9 @@ def test_what_is_shown_of_a_schedule_can_be_created_again() -> None:
         (ModelSpec, "name: a/b\npath: x", "f.yml:1: name: found 'a/b'"),
         (ModelSpec, "name: m\npath: x\nversion: [1]", "f.yml:3: version: found a list, wanted text"),
         (InvocationSpec, "output: {}", "f.yml:1: input: missing"),
-        (InvocationSpec, "input: {path: azureml://datastores/x/paths/y}", "f.yml:1: input.path: found 'azureml://"),
+        (InvocationSpec, "input: {path: s3://x/y}", "f.yml:1: input.path: found 's3://x/y', a store of a cloud"),
         (InvocationSpec, "input: {type: table, path: windows}", "wanted a table of the lake, e.g. lake://windows"),
-        (InvocationSpec, "input: {path: lake://windows}", "a table of the lake is read with type: table"),
+        (InvocationSpec, "input: {type: uri_file, path: lake://w}", "a table of the lake is read with type: table"),
         (InvocationSpec, "input: {path: /x, incremental: true}", "incremental is for type: table"),
         (InvocationSpec, "input: {path: /x, join: [sensors]}", "join is for type: table"),
         (
@@ -176,7 +176,7 @@ def test_what_is_shown_of_a_schedule_can_be_created_again() -> None:
             "input: {type: table, path: lake://w, pivot: {index: [], columns: a, values: [b]}}",
             "input.pivot.index: found a list, at least 1 is needed",
         ),
-        (InvocationSpec, "input: {path: /x}\nmodel: m", "f.yml:2: model: unknown key"),
+        (InvocationSpec, "input: {path: /x}\nmodel: m", "f.yml:2: model: cannot be changed for one job"),
     ],
 )
 def test_refusals(kind: type, text: str, said: str) -> None:
