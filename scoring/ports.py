@@ -18,6 +18,7 @@ from scoring.job import Job, JobInput, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchResult
 from scoring.model import Model
+from scoring.reopening import Decision
 from scoring.schedule import Schedule
 
 Asset = Model | DataAsset | Environment
@@ -55,6 +56,22 @@ class JobStore(Protocol):
 
     def manifest(self, job: Job) -> tuple[Manifest | None, Sequence[MiniBatchResult]]:
         """The stored manifest and the results so far; (None, []) before planning."""
+        ...
+
+
+class JobKeeper(Protocol):
+    """What is done with stored jobs from outside of any lease."""
+
+    def annotate(self, job: Job) -> Job:
+        """Write what is the user's: display_name, description, tags, properties, archived. Raises NotFound."""
+        ...
+
+    def reopen(self, name: str, decide: Decision) -> Job:
+        """Take an ended job up again as `decide` says, in one transaction. Raises NotFound, and as `decide`."""
+        ...
+
+    def release(self, is_gone: Callable[[str], bool]) -> Sequence[str]:
+        """End the leases of owners that are gone for certain, at once; the names of their jobs."""
         ...
 
 

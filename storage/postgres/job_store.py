@@ -8,7 +8,8 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from scoring.job import Job, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatchResult
 from scoring.ports import TERMINAL
+from scoring.reopening import Decision
 from storage.postgres import rows
 from storage.postgres.documents import storable, to_document
 from storage.postgres.engine import transaction
@@ -33,7 +35,7 @@ _NOW = sa.func.clock_timestamp()
 
 
 class PostgresJobStore:
-    """`scoring.ports.JobStore` on the tables `jobs` and `mini_batches`."""
+    """`scoring.ports.JobStore` and `JobKeeper` on the tables `jobs` and `mini_batches`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -94,16 +96,39 @@ class PostgresJobStore:
 
     def manifest(self, job: Job) -> tuple[Manifest | None, Sequence[MiniBatchResult]]:
         with transaction(self._engine, isolation="REPEATABLE READ", read_only=True) as connection:
-            document = connection.execute(
-                sa.select(jobs.c.manifest).where(jobs.c.name == job.name)
-            ).scalar_one_or_none()
-            if document is None:
-                return None, []
-            of_job = sa.select(mini_batches).where(mini_batches.c.job_name == job.name).order_by(mini_batches.c.index)
-            found = connection.execute(of_job).mappings().all()
-        planned = tuple(rows.mini_batch_of(row) for row in found)
-        ends = [rows.result_of(row) for row in found]
-        return rows.manifest_of(job.name, document, planned), [end for end in ends if end is not None]
+            return _planned(connection, job.name)
+
+    def annotate(self, job: Job) -> Job:
+        with transaction(self._engine) as connection:
+            stored = _read(connection, job.name, lock=True)
+            changed = replace(stored, **{name: getattr(job, name) for name in rows.OF_THE_USER})
+            return _written(connection, job.name, {"document": rows.job_document(changed)})
+
+    def reopen(self, name: str, decide: Decision) -> Job:
+        with transaction(self._engine) as connection:
+            stored = _read(connection, name, lock=True)
+            again = decide(stored, *_planned(connection, name))
+            if again.job is None:
+                return stored
+            of_job = mini_batches.c.job_name == name
+            cleared = sa.update(mini_batches).where(of_job, mini_batches.c.index.in_(again.forgotten))
+            connection.execute(cleared.values(outcome=None, result=None, ended_at=None))
+            row = rows.job_row(again.job)
+            values = {key: row[key] for key in ("status", "status_reason", "error", "ended_at", "document", "progress")}
+            leases = {key: getattr(again.job, key) for key in ("lease_owner", "lease_until", "lease_epoch")}
+            return _written(connection, name, values | leases)
+
+    def release(self, is_gone: Callable[[str], bool]) -> Sequence[str]:
+        leased = sa.and_(jobs.c.status.not_in(_ENDED), jobs.c.lease_owner.is_not(None), jobs.c.lease_until > _NOW)
+        with transaction(self._engine, read_only=True) as connection:
+            owners = connection.execute(sa.select(jobs.c.lease_owner).where(leased).distinct()).scalars().all()
+        gone = [owner for owner in owners if is_gone(owner)]
+        if not gone:
+            return []
+        # by the owner's name, which no other process ever has; the next claim raises the epoch and fences it
+        ended = sa.update(jobs).where(leased, jobs.c.lease_owner.in_(gone)).values(lease_until=_NOW)
+        with transaction(self._engine) as connection:
+            return connection.execute(ended.returning(jobs.c.name)).scalars().all()
 
 
 def locked(connection: Connection, job: Job) -> Job:
@@ -129,7 +154,8 @@ def write(connection: Connection, stored: Job, job: Job, renew: timedelta | None
     # a cancel comes from outside the lease, with an old view of everything else
     if not (moves and job.status is JobStatus.CANCEL_REQUESTED is not stored.status):
         values |= {
-            "document": rows.job_document(job),
+            # the user's own fields may have changed since the runner claimed the job
+            "document": rows.job_document(replace(job, **{n: getattr(stored, n) for n in rows.OF_THE_USER})),
             "progress": to_document(job.progress),
             "error": _text(job.error if job.error is not None else stored.error),
             "started_at": job.started_at or stored.started_at,
@@ -138,10 +164,7 @@ def write(connection: Connection, stored: Job, job: Job, renew: timedelta | None
         values |= {"ended_at": job.ended_at or sa.func.now(), "lease_owner": None, "lease_until": None}
     elif renew is not None:
         values["lease_until"] = _NOW + renew
-    if not values:
-        return stored
-    written = connection.execute(sa.update(jobs).where(jobs.c.name == stored.name).values(values).returning(jobs))
-    return rows.job_of(written.mappings().one())
+    return _written(connection, stored.name, values) if values else stored
 
 
 def _made_before(connection: Connection, job: Job, idempotency_key: str | None) -> Any:
@@ -156,11 +179,28 @@ def _made_before(connection: Connection, job: Job, idempotency_key: str | None) 
     return row
 
 
-def _read(connection: Connection, name: str) -> Job:
-    row = connection.execute(sa.select(jobs).where(jobs.c.name == name)).mappings().first()
+def _read(connection: Connection, name: str, *, lock: bool = False) -> Job:
+    wanted = sa.select(jobs).where(jobs.c.name == name)
+    row = connection.execute(wanted.with_for_update() if lock else wanted).mappings().first()
     if row is None:
         raise NotFound(f"there is no job {name}")
     return rows.job_of(row)
+
+
+def _written(connection: Connection, name: str, values: Mapping[str, Any]) -> Job:
+    written = connection.execute(sa.update(jobs).where(jobs.c.name == name).values(**values).returning(jobs))
+    return rows.job_of(written.mappings().one())
+
+
+def _planned(connection: Connection, name: str) -> tuple[Manifest | None, Sequence[MiniBatchResult]]:
+    document = connection.execute(sa.select(jobs.c.manifest).where(jobs.c.name == name)).scalar_one_or_none()
+    if document is None:
+        return None, []
+    of_job = sa.select(mini_batches).where(mini_batches.c.job_name == name).order_by(mini_batches.c.index)
+    found = connection.execute(of_job).mappings().all()
+    planned = tuple(rows.mini_batch_of(row) for row in found)
+    ends = [rows.result_of(row) for row in found]
+    return rows.manifest_of(name, document, planned), [end for end in ends if end is not None]
 
 
 def _freeze(connection: Connection, manifest: Manifest) -> None:

@@ -21,6 +21,10 @@ _JOB_DOCUMENT = (
     "deployment", "input", "output", "display_name", "experiment_name", "tags", "description", "properties",
     "archived", "usage", "round",
 )  # fmt: skip
+
+OF_THE_USER = ("display_name", "description", "tags", "properties", "archived")
+"""Fields of a job that only its user changes, whoever holds the lease."""
+
 _SCHEDULE_COLUMNS = (
     "name", "endpoint_name", "is_enabled", "next_fire", "last_fire", "last_job_name", "last_skip", "last_version",
     "created_at",

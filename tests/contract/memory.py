@@ -18,6 +18,7 @@ from scoring.job import Job, JobInput, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatchOutcome, MiniBatchResult
 from scoring.model import Model
+from scoring.reopening import Decision
 from scoring.schedule import Schedule
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class SettableClock:
 
 
 class MemoryJobStore:
-    """JobStore."""
+    """JobStore and JobKeeper."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -95,6 +96,7 @@ class MemoryJobStore:
                 # such as a cancel that was asked for meanwhile
                 job = replace(job, status=stored.status, status_reason=stored.status_reason)
             saved = replace(job, lease_owner=stored.lease_owner, lease_until=stored.lease_until)
+            saved = _annotated(saved, stored)
             if renew is not None:
                 saved = replace(saved, lease_until=self._now() + renew)
             if saved.status.is_terminal:
@@ -119,11 +121,48 @@ class MemoryJobStore:
             manifest = self._manifests.get(job.name)
             return manifest, list(self._results.get(job.name, {}).values())
 
+    def annotate(self, job: Job) -> Job:
+        with self._lock:
+            self._jobs[job.name] = _annotated(self.get(job.name), job)
+            return self._jobs[job.name]
+
+    def reopen(self, name: str, decide: Decision) -> Job:
+        with self._lock:
+            job = self.get(name)
+            again = decide(job, *self.manifest(job))
+            if again.job is None:
+                return job
+            for index in again.forgotten:
+                del self._results[name][index]
+            self._jobs[name] = again.job
+            return again.job
+
+    def release(self, is_gone: Callable[[str], bool]) -> Sequence[str]:
+        with self._lock:
+            now = self._now()
+            released: list[str] = []
+            for job in list(self._jobs.values()):
+                if job.lease_until is not None and job.lease_until > now and is_gone(str(job.lease_owner)):
+                    self._jobs[job.name] = replace(job, lease_until=now)
+                    released.append(job.name)
+            return released
+
     def _fenced(self, job: Job) -> Job:
         stored = self.get(job.name)
         if job.lease_epoch != stored.lease_epoch:
             raise LeaseLost(f"job {job.name} belongs to {stored.lease_owner} now")
         return stored
+
+
+def _annotated(job: Job, by: Job) -> Job:
+    return replace(
+        job,
+        display_name=by.display_name,
+        description=by.description,
+        tags=by.tags,
+        properties=by.properties,
+        archived=by.archived,
+    )
 
 
 class MemoryCatalog:
