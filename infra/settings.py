@@ -1,6 +1,6 @@
 """Settings of an installation: defaults < environment (`TIDEMILL_…`) < flags; and where a running stack answers.
 
-`Home` is the one state directory; `StackAddress` is written there by the supervisor as `stack.json`, or given by the
+`StackAddress` is written into the home by the supervisor as `stack.json`, or given by the
 environment where Kafka and Postgres run elsewhere (compose).
 """
 
@@ -14,44 +14,10 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from infra.home import Home
 from ingestion.errors import InvalidInput
 from ingestion.settings import StreamSettings, TopicSettings
 from ingestion.window import WindowSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Paths below the state directory. Nothing that a stack keeps lies outside it."""
-
-    root: Path
-
-    @property
-    def stack_file(self) -> Path:
-        return self.root / "stack.json"
-
-    @property
-    def lake(self) -> Path:
-        return self.root / "lake"
-
-    @property
-    def stream_state(self) -> Path:
-        return self.root / "stream-state"
-
-    @property
-    def registry(self) -> Path:
-        return self.root / "registry"
-
-    @property
-    def jobs(self) -> Path:
-        return self.root / "jobs"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def run(self) -> Path:
-        return self.root / "run"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,6 +34,8 @@ class Trigger(Protocol):
 class Schedule:
     """Invokes `endpoint_name` at the trigger's times.
 
+    output        each job's files go into a folder of its own below `output.path`: `<path>/<job name>`, or where
+                  `${{name}}` stands in it; with `overwrite` all go into the path itself, each over the one before
     last_version  table version up to which this schedule's completed jobs have scored; moved only in the transaction
                   that completes a job, so that nothing is skipped and nothing is scored twice
     next_fire     when it is due; None when disabled or past its end

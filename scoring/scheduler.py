@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,12 +12,15 @@ from datetime import datetime
 from scoring.errors import NotFound, ScoringError, TryAgain
 from scoring.invoke import Invocation, chosen_deployment, new_job
 from scoring.job import Job, JobInput, JobInputType, JobOutput
+from scoring.outage import Outage
 from scoring.ports import Catalog, Clock, InputReader, JobStore, ScheduleStore
 from scoring.schedule import Schedule
 
 _log = logging.getLogger(__name__)
 
 _MISSED_COUNTED = 1000
+
+_JOB_NAME = re.compile(r"\$\{\{\s*name\s*\}\}")
 
 RUNNING_SKIP = "the job before it still runs"
 NOTHING_NEW_SKIP = "nothing new"
@@ -56,6 +60,7 @@ class Scheduler:
         """`on_job` is told of each new job, so that a runner need not be waited for."""
         self._ports = ports
         self._on_job = on_job
+        self._outages: dict[str, Outage] = {}
 
     def tick(self, now: datetime) -> list[Fired]:
         """Fire every schedule that is due. A store that is away leaves its schedule due: the next tick fires it."""
@@ -64,20 +69,25 @@ class Scheduler:
             try:
                 fired.append(self._fire(schedule, now))
             except TryAgain as away:
-                _log.warning("schedule %s waits: %s", schedule.name, away)
+                self._outages.setdefault(schedule.name, Outage(_log, f"schedule {schedule.name}")).away(away)
+                continue
             except NotFound:
                 continue  # deleted meanwhile
             except Exception:
                 _log.exception("schedule %s could not be fired", schedule.name)
+            if (ended := self._outages.pop(schedule.name, None)) is not None:
+                ended.over()
         return fired
 
     def serve(self, stop: threading.Event, *, poll: float = 0.5) -> None:
         """Tick until `stop` is set."""
+        outage = Outage(_log, "the scheduler")
         while not stop.wait(poll):
             try:
                 self.tick(self._ports.clock.now())
+                outage.over()
             except TryAgain as away:
-                _log.warning("the scheduler waits: %s", away)
+                outage.away(away)
             except Exception:
                 _log.exception("the scheduler failed; it goes on with the next tick")
 
@@ -126,25 +136,31 @@ class Scheduler:
         deployment = self._ports.catalog.deployment(
             endpoint.name, chosen_deployment(endpoint, schedule.deployment_name)
         )
-        job = new_job(
-            self._ports.new_name(schedule),
-            deployment,
-            _invocation(schedule, wanted, fire_time),
-            now=now,
-        )
+        name = self._ports.new_name(schedule)
+        job = new_job(name, deployment, _invocation(schedule, wanted, fire_time, name), now=now)
         return self._ports.jobs.add(job), None
 
 
-def _invocation(schedule: Schedule, wanted: JobInput, fire_time: datetime) -> Invocation:
-    output: JobOutput = schedule.output
+def _invocation(schedule: Schedule, wanted: JobInput, fire_time: datetime, job_name: str) -> Invocation:
     return Invocation(
         input=wanted,
-        output=output,
+        output=output_of_one_job(schedule.output, job_name),
         display_name=schedule.display_name or schedule.name,
         tags={**schedule.tags, "schedule": schedule.name},
         schedule_name=schedule.name,
         fire_time=fire_time,
     )
+
+
+def output_of_one_job(output: JobOutput, job_name: str) -> JobOutput:
+    """The schedule's output as one of its jobs has it: `<path>/<job name>`, as no job writes over another's files.
+
+    A path that holds `${{name}}` says itself where the job's name goes; one with `overwrite` is meant for all jobs.
+    """
+    if output.path is None or (output.overwrite and _JOB_NAME.search(output.path) is None):
+        return output
+    named = _JOB_NAME.sub(job_name, output.path)
+    return replace(output, path=named if named != output.path else f"{output.path.rstrip('/')}/{job_name}")
 
 
 def _later(own: int | None, scored: int | None) -> int | None:

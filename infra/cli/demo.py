@@ -20,7 +20,8 @@ import click
 
 from infra.cli.failures import WaitedTooLong
 from infra.cli.stage import Stage, StepFailed
-from infra.settings import Home, Settings
+from infra.home import Home
+from infra.settings import Settings
 from ingestion.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli.failures import WaitedTooLong
-from infra.settings import Home, Settings
+from infra.home import Home
+from infra.settings import Settings
 
 if TYPE_CHECKING:
     from infra.devstack.control import StackStatus

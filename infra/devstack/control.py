@@ -19,7 +19,7 @@ from infra.devstack.memory import tree_memory
 from infra.devstack.postgres import PostgresServer
 from infra.devstack.processes import tail
 from infra.devstack.state import PartState, StackState, SupervisorLock, read_state
-from infra.settings import Home
+from infra.home import Home
 
 # failures in a row after which `up` no longer waits for a part
 HOPELESS = 5

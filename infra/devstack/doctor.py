@@ -17,7 +17,7 @@ from infra.devstack.leftovers import find_leftovers
 from infra.devstack.ports import is_free
 from infra.devstack.postgres import reachable_by_others, run_as, wheel_binaries
 from infra.devstack.state import SupervisorLock, remembered_ports
-from infra.settings import Home
+from infra.home import Home
 
 GIB = 1024**3
 # what the whole stack may use while the demo runs, and what its data needs to start with

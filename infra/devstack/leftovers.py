@@ -8,7 +8,7 @@ import psutil
 
 from infra.devstack.processes import MARKER
 from infra.devstack.state import read_state
-from infra.settings import Home
+from infra.home import Home
 
 
 def find_leftovers(home: Home) -> list[psutil.Process]:

@@ -15,7 +15,7 @@ from infra.devstack.kafka import KafkaBroker
 from infra.devstack.parts import Part
 from infra.devstack.postgres import PostgresServer
 from infra.devstack.processes import Launch
-from infra.settings import Home
+from infra.home import Home
 
 # in the order in which --port-base hands them out
 PORTS = ("api", "dashboard", "kafka", "postgres", "stream", "kafka-controller")

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import psutil
 
-from infra.settings import Home
+from infra.home import Home
 
 # states of a part: waiting, preparing, starting, ready, unready, restarting, done (a step), stopped
 # states of a stack: starting, ready, degraded, stopping, stopped, failed

@@ -38,7 +38,7 @@ from infra.devstack.state import (
     write_addresses,
     write_state,
 )
-from infra.settings import Home
+from infra.home import Home
 
 PR_SET_CHILD_SUBREAPER = 36
 # a part that was ready and then does not answer for this long is ended and started again

@@ -25,7 +25,7 @@ from infra.devstack.control import stack_status
 from infra.devstack.kafka import brokers_listed
 from infra.devstack.leftovers import find_leftovers
 from infra.devstack.postgres import PostgresServer
-from infra.settings import Home
+from infra.home import Home
 
 pytestmark = pytest.mark.stack
 ONLY = ("--only", "postgres,kafka")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -12,7 +13,7 @@ import pytest
 
 from scoring.compute.inline import InlineCompute
 from scoring.errors import TryAgain
-from scoring.job import Job, JobInput, JobInputType, JobStatus
+from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus
 from scoring.minibatch import InputItem
 from scoring.schedule import Schedule, first_fire
 from scoring.scheduler import Scheduler, SchedulerPorts
@@ -214,6 +215,37 @@ def test_a_store_that_is_away_leaves_the_schedule_due(plant: Plant) -> None:
     assert fired.fire_time == START
 
 
+def test_a_store_that_stays_away_is_told_once_and_so_is_its_return(
+    plant: Plant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    looks = count()
+
+    def due(_: datetime) -> list[Schedule]:
+        if next(looks) < 5:
+            raise TryAgain("the database is away")
+        stop.set()
+        return []
+
+    monkeypatch.setattr(plant.engine.schedules, "due", due)
+    plant.scheduler.serve(stop, poll=0.001)
+    assert caplog.messages == ["the scheduler waits: the database is away", "the scheduler goes on after 0 s"]
+
+
+def test_a_schedule_tells_what_it_waits_for_once(
+    plant: Plant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: JobInput) -> JobInput:
+        raise TryAgain("the lake is away")
+
+    plant.new_rows("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(plant.engine.reader, "resolve", away)
+        assert [plant.scheduler.tick(START) for _ in range(3)] == [[], [], []]
+    assert len(plant.scheduler.tick(START)) == 1
+    assert caplog.messages == ["schedule minutely waits: the lake is away", "schedule minutely goes on after 0 s"]
+
+
 def test_a_schedule_that_fails_does_not_hold_back_the_others(plant: Plant) -> None:
     class Broken:
         def next_after(self, moment: datetime) -> datetime | None:
@@ -233,6 +265,29 @@ def test_the_last_fire_before_the_end_leaves_nothing_due(plant: Plant) -> None:
     assert fired.job is not None
     assert plant.schedule.next_fire is None
     assert plant.scheduler.tick(START + timedelta(days=9)) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (JobOutput(), [None, None]),
+        (JobOutput(path="/scores/"), ["/scores/minutely-1", "/scores/minutely-2"]),
+        (JobOutput(path="/scores/${{name}}/csv"), ["/scores/minutely-1/csv", "/scores/minutely-2/csv"]),
+        (JobOutput(path="/scores/of-${{ name }}"), ["/scores/of-minutely-1", "/scores/of-minutely-2"]),
+        (JobOutput(path="/scores", overwrite=True), ["/scores", "/scores"]),
+    ],
+)
+def test_each_job_has_an_output_folder_of_its_own(plant: Plant, output: JobOutput, expected: list[str | None]) -> None:
+    plant.save(output=output)
+    found = []
+    for minute in range(2):
+        plant.new_rows(str(minute))
+        (fired,) = plant.scheduler.tick(START + minute * MINUTE)
+        assert fired.job is not None
+        found.append(fired.job.output.path)
+        plant.run_jobs()
+    assert found == expected
+    assert plant.schedule.output == output
 
 
 def test_files_are_scored_whole_at_every_fire(plant: Plant) -> None:

@@ -10,7 +10,7 @@ from infra.devstack.errors import NotUsable
 from infra.devstack.parts import Part, choose, waits
 from infra.devstack.processes import Launch
 from infra.devstack.services import PORTS, stack_parts
-from infra.settings import Home
+from infra.home import Home
 
 
 def part(name: str, *after: str, once: bool = False) -> Part:

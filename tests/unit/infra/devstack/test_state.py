@@ -17,7 +17,7 @@ from infra.devstack.state import (
     write_addresses,
     write_state,
 )
-from infra.settings import Home
+from infra.home import Home
 
 
 def home(tmp_path: Path) -> Home:

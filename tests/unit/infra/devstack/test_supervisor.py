@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from infra.devstack.parts import Part, Progress
 from infra.devstack.processes import Launch
 from infra.devstack.state import PartState, StackState, read_state
 from infra.devstack.supervisor import Running, Supervisor, stop_layers
-from infra.settings import Home
+from infra.home import Home
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -192,3 +193,11 @@ def test_parts_stop_before_what_they_need(home: Home) -> None:
     running = [Running(one, one.after, PartState(name=one.name)) for one in parts]
     layers = [[one.part.name for one in layer] for layer in stop_layers(running)]
     assert layers == [["service", "page"], ["broker", "step"], ["store"]]
+
+
+def test_the_supervisor_loads_only_what_it_needs() -> None:
+    """It stays for as long as the stack: each package that it loads is memory for nothing."""
+    code = "import sys; import infra.devstack.supervisor; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    loaded = set(done.stdout.split())
+    assert loaded & {"ingestion", "scoring", "storage", "pydantic", "pyarrow", "numpy", "jgo", "click"} == set()
