@@ -31,6 +31,10 @@ class Home:
         return self.root / "registry"
 
     @property
+    def datastores(self) -> Path:
+        return self.root / "datastores"
+
+    @property
     def jobs(self) -> Path:
         return self.root / "jobs"
 

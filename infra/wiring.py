@@ -6,7 +6,6 @@ One function a part; imports are inside, so that a process loads only what it ru
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +20,23 @@ if TYPE_CHECKING:
     from ingestion.kafka.publisher import KafkaReadingPublisher
     from ingestion.sensors.faults import FaultEpisode
     from scoring.job import Job
-    from scoring.ports import Catalog, InputReader, JobFinisher, JobStore, OutputSink, ScheduleStore
+    from scoring.ports import (
+        AssetStore,
+        Catalog,
+        InputReader,
+        JobFinisher,
+        JobKeeper,
+        JobStore,
+        OutputSink,
+        ScheduleStore,
+    )
     from scoring.runner import Patience
+    from storage.datastores import Datastores
     from storage.postgres.listing import Listing
     from storage.postgres.migrate import Migration
     from storage.postgres.static_data import Loaded
     from storage.queries.stores import Stores
+    from storage.references import References
 
 # --- Postgres: schema, static data, the stores of batch scoring ----------------------------------------------------
 
@@ -56,11 +66,38 @@ def job_store(settings: Settings) -> JobStore:
     return PostgresJobStore(shared_engine(settings.address().postgres_url))
 
 
+def job_keeper(settings: Settings) -> JobKeeper:
+    from storage.postgres.engine import shared_engine
+    from storage.postgres.job_store import PostgresJobStore
+
+    return PostgresJobStore(shared_engine(settings.address().postgres_url))
+
+
 def catalog(settings: Settings) -> Catalog:
     from storage.postgres.catalog import PostgresCatalog
     from storage.postgres.engine import shared_engine
 
     return PostgresCatalog(shared_engine(settings.address().postgres_url))
+
+
+def asset_store(settings: Settings) -> AssetStore:
+    from storage.postgres.asset_store import PostgresAssetStore
+    from storage.postgres.engine import shared_engine
+
+    return PostgresAssetStore(shared_engine(settings.address().postgres_url))
+
+
+def datastores(settings: Settings) -> Datastores:
+    from storage.datastores import Datastores
+
+    return Datastores(settings.paths.datastores, asset_store(settings))
+
+
+def references(settings: Settings) -> References:
+    """From what documents name to models, environments, data assets and paths of this machine."""
+    from storage.references import References
+
+    return References(asset_store(settings), datastores(settings))
 
 
 def schedule_store(settings: Settings) -> ScheduleStore:
@@ -120,10 +157,14 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
     """Job runners side by side over one pool of worker processes, and the scheduler."""
     import uuid_utils
 
+    from infra import this_machine
     from scoring.clock import SystemClock
     from scoring.compute.local import LocalCompute
+    from scoring.heir import Heir
+    from scoring.owner import Owner, is_gone
     from scoring.runner import Patience, Runner, RunnerPorts
     from scoring.scheduler import Scheduler, SchedulerPorts
+    from storage.inputs.splitting import split
 
     stored = catalog(settings)
     compute = LocalCompute(stored.compute, folder=settings.paths.logs)
@@ -137,12 +178,13 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
         finisher=finisher(settings),
         clock=clock,
         jobs_folder=settings.paths.jobs,
+        split=split,
     )
-    wake = threading.Event()
+    wake, here = threading.Event(), this_machine.machine()
     loops: dict[str, Callable[[threading.Event], None]] = {}
     for number in range(runners):
-        owner = f"{socket.gethostname()}/{os.getpid()}/{number}"
-        runner = Runner(ports, owner=owner, patience=patience or Patience())
+        owner = Owner(machine=here, pid=os.getpid(), started=this_machine.started(os.getpid()) or "0", number=number)
+        runner = Runner(ports, owner=str(owner), patience=patience or Patience())
         loops[f"runner-{number}"] = lambda stop, runner=runner: runner.serve(stop, wake=wake)  # type: ignore[misc]
     scheduler = Scheduler(
         SchedulerPorts(
@@ -156,6 +198,12 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
         on_job=lambda job: wake.set(),
     )
     loops["scheduler"] = scheduler.serve
+    heir = Heir(
+        job_keeper(settings),
+        lambda text: is_gone(text, machine=here, started=this_machine.started),
+        on_released=wake.set,
+    )
+    loops["heir"] = heir.serve
     return Engines(loops=loops, wake=wake.set, close=compute.close)
 
 
@@ -261,6 +309,7 @@ def service_parts(settings: Settings) -> ServiceParts:
     from scoring.clock import SystemClock
     from scoring.runner import Patience
     from storage.postgres.engine import shared_engine, transaction
+    from storage.registration import Registration
     from storage.registry import Registry
 
     engine = shared_engine(settings.address().postgres_url)
@@ -271,14 +320,19 @@ def service_parts(settings: Settings) -> ServiceParts:
 
     registry = Registry(settings.paths.registry)
     registry.sweep()
+    assets, stores, named = asset_store(settings), datastores(settings), references(settings)
     # a killed service's jobs wait as long as this for the next one; two lost renewals do no harm
     working = engines(settings, patience=Patience(lease=timedelta(seconds=15)))
     return ServiceParts(
         catalog=catalog(settings),
+        assets=assets,
         jobs=job_store(settings),
         schedules=schedule_store(settings),
         listing=listing(settings),
         registry=registry,
+        datastores=stores,
+        references=named,
+        registration=Registration(assets, registry, stores, named, SystemClock()),
         inputs=input_reader(settings),
         sinks=sinks(settings),
         clock=SystemClock(),

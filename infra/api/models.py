@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fastapi import APIRouter
 
 from infra.api.bodies import Body, documented
 from infra.api.errors import answers
 from infra.api.parts import ServiceParts
-from scoring.errors import Conflict
 from scoring.model import Model
 from scoring.specs.model import InlineModel, ModelSpec
 from scoring.specs.shown import Shown, to_document
 from scoring.specs.validation import parse
-
-_TRIES = 5
 
 
 def router(parts: ServiceParts) -> APIRouter:
@@ -53,32 +48,4 @@ def register(parts: ServiceParts, spec: ModelSpec | InlineModel) -> Model:
 
     Raises InvalidInput for a path that cannot be read, Conflict for a version that has other content already.
     """
-    stored = parts.registry.add_model(Path(spec.path))
-    name = spec.name or f"anonymous-{stored.content_hash[:12]}"
-    for _ in range(_TRIES):
-        versions = parts.listing.models(name)
-        same = next((v for v in versions if v.content_hash == stored.content_hash and v.type == spec.type), None)
-        if spec.version is None and same is not None:
-            return same
-        model = Model(
-            name=name,
-            version=spec.version or _next_version([version.version for version in versions]),
-            path=str(stored.path),
-            content_hash=stored.content_hash,
-            type=spec.type,
-            description=spec.description,
-            tags=spec.tags,
-            created_at=parts.clock.now(),
-        )
-        try:
-            parts.catalog.put(model)
-        except Conflict:
-            if spec.version is not None:
-                raise
-            continue  # somebody else took the number meanwhile
-        return parts.catalog.model(name, model.version)
-    raise Conflict(f"model {name} was registered by others {_TRIES} times meanwhile; try again or name a version")
-
-
-def _next_version(versions: list[str]) -> str:
-    return str(max((int(v) for v in versions if v.isascii() and v.isdecimal()), default=0) + 1)
+    return parts.registration.model(spec)

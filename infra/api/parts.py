@@ -15,8 +15,12 @@ from scoring.endpoint import Endpoint
 from scoring.job import Job, JobStatus
 from scoring.minibatch import MiniBatch, MiniBatchResult
 from scoring.model import Model
-from scoring.ports import Catalog, Clock, InputReader, JobStore, OutputSink, ScheduleStore
+from scoring.ports import AssetStore, Catalog, Clock, InputReader, JobStore, OutputSink, ScheduleStore
 from scoring.schedule import Schedule
+from storage.datastores import Datastores
+from storage.references import References
+from storage.registration import Registration
+from storage.registry import Registry
 
 
 class ListedMiniBatch(Protocol):
@@ -55,21 +59,6 @@ class Listing(Protocol):
     def schedules(self) -> Sequence[Schedule]: ...
 
 
-class Stored(Protocol):
-    @property
-    def path(self) -> Path: ...
-    @property
-    def content_hash(self) -> str: ...
-
-
-class Registry(Protocol):
-    """Immutable copies of models and code."""
-
-    def add_model(self, source: Path) -> Stored: ...
-
-    def add_code(self, source: Path, script: str) -> Stored: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Loop:
     """Work that goes on beside the requests, in a thread of its own: `run` returns soon after the event is set."""
@@ -82,6 +71,8 @@ class Loop:
 class ServiceParts:
     """Everything that the routers use.
 
+    references      from what a document names (`azureml:…`, paths) to the model, data asset, environment or local path
+    registration    gives content a name and a version
     inputs, sinks   checks at the time of the invocation, so that a wrong path is the caller's error, not the job's
     jobs_folder     each job's folder lies in it, with its outputs
     stream          rows of GET /stream; what is away is said in words, never raised
@@ -91,10 +82,14 @@ class ServiceParts:
     """
 
     catalog: Catalog
+    assets: AssetStore
     jobs: JobStore
     schedules: ScheduleStore
     listing: Listing
     registry: Registry
+    datastores: Datastores
+    references: References
+    registration: Registration
     inputs: InputReader
     sinks: Callable[[Job], Sequence[OutputSink]]
     clock: Clock

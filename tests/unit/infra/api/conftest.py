@@ -13,9 +13,13 @@ from fastapi.testclient import TestClient
 from infra.api.app import create_app
 from infra.api.parts import Loop, ServiceParts
 from scoring.minibatch import InputItem
+from storage.datastores import Datastores
+from storage.references import References
+from storage.registration import Registration
 from storage.registry import Registry
 from tests.contract.memory import MemoryCatalog, MemoryInputReader, MemoryJobStore, MemoryScheduleStore, MemorySink
 from tests.contract.memory import SettableClock as Clock
+from tests.contract.memory_assets import MemoryAssetStore
 
 
 @dataclass
@@ -100,6 +104,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
     (model / "weights").write_text("1 2 3")
     catalog, jobs, schedules, clock = MemoryCatalog(), MemoryJobStore(), MemoryScheduleStore(), Clock()
     sink, away, wakes = MemorySink(), [], []
+    assets, registry = MemoryAssetStore(catalog), Registry(tmp_path / "registry")
+    datastores = Datastores(tmp_path / "datastores", assets)
+    references = References(assets, datastores)
 
     def ping() -> None:
         if away:
@@ -107,10 +114,14 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
     parts = ServiceParts(
         catalog=catalog,
+        assets=assets,
         jobs=jobs,
         schedules=schedules,
         listing=MemoryListing(catalog, jobs, schedules),
-        registry=Registry(tmp_path / "registry"),
+        registry=registry,
+        datastores=datastores,
+        references=references,
+        registration=Registration(assets, registry, datastores, references, clock),
         inputs=MemoryInputReader({str(data): [InputItem(uri=str(data / "a"), size_bytes=1)]}),
         sinks=lambda job: [sink],
         clock=clock,
