@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,10 @@ from infra.devstack.processes import Launch, shimmed, spawn, stop, wait_ready
 
 LOGGING = Path(__file__).with_name("kafka-log4j2.xml")
 LARGEST_MESSAGE = 16 * 1024 * 1024
+# a JVM on a machine that is short of memory or processors may end before it has begun
+FORMAT_ATTEMPTS = 3
+FORMAT_PAUSE_SECONDS = 1.0
+JAVA_SECONDS = 120.0
 
 
 def server_properties(*, data: Path, port: int, controller_port: int) -> str:
@@ -117,26 +122,45 @@ class KafkaBroker:
         properties.write_text(server_properties(data=data, port=self.port, controller_port=self.controller_port))
         if not (data / "meta.properties").exists():
             progress("formatting Kafka's storage")
+            self._format(java, classpath, properties, data, progress)
+
+    def _format(
+        self, java: Java, classpath: str, properties: Path, data: Path, progress: Callable[[str], None]
+    ) -> None:
+        """Give the storage its cluster id. Raises PartFailed with what the last attempt said."""
+        is_ours = not data.exists() or not any(data.iterdir())
+        for attempt in range(1, FORMAT_ATTEMPTS + 1):
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            self._java_once(
-                java, classpath, ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
-            )
+            arguments = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+            try:
+                self._java_once(java, classpath, arguments)
+            except PartFailed as error:
+                what = f"Kafka's storage in {data} could not be formatted (attempt {attempt} of {FORMAT_ATTEMPTS})"
+                if attempt == FORMAT_ATTEMPTS:
+                    raise PartFailed(f"{what}: {error}") from error
+                progress(f"{what}: {error}")
+                if is_ours:
+                    # half a format is refused as one that belongs to another cluster
+                    shutil.rmtree(data, ignore_errors=True)
+                time.sleep(FORMAT_PAUSE_SECONDS * attempt)
+            else:
+                return
 
     def _java_once(self, java: Java, classpath: str, arguments: tuple[str, ...]) -> None:
         options = java_options(java, temporary=self.directory / "tmp")
-        done = subprocess.run(
-            shimmed(
-                [str(java.program), *options, "-cp", classpath, *arguments],
-                uid=None,
-                death_signal=signal.SIGKILL,
-            ),
-            capture_output=True,
-            text=True,
-            timeout=120,
+        command = shimmed(
+            [str(java.program), *options, "-cp", classpath, *arguments], uid=None, death_signal=signal.SIGKILL
         )
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=JAVA_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise PartFailed(f"{arguments[0]} did not end within {JAVA_SECONDS:.0f} s") from None
+        except OSError as error:
+            raise PartFailed(f"{arguments[0]} could not be started: {error}") from error
         if done.returncode != 0:
             said = (done.stderr + done.stdout).strip()[-2000:] or "it said nothing"
-            raise PartFailed(f"Kafka's {arguments[0]} ended with code {done.returncode}: {said}")
+            how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"code {done.returncode}"
+            raise PartFailed(f"{arguments[0]} ended with {how}: {said}")
 
     def launch(self) -> Launch:
         """What to run after `prepare()`."""
