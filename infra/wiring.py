@@ -73,13 +73,6 @@ def job_keeper(settings: Settings) -> JobKeeper:
     return PostgresJobStore(shared_engine(settings.address().postgres_url))
 
 
-def job_keeper(settings: Settings) -> JobKeeper:
-    from storage.postgres.engine import shared_engine
-    from storage.postgres.job_store import PostgresJobStore
-
-    return PostgresJobStore(shared_engine(settings.address().postgres_url))
-
-
 def catalog(settings: Settings) -> Catalog:
     from storage.postgres.catalog import PostgresCatalog
     from storage.postgres.engine import shared_engine
@@ -205,12 +198,6 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
         on_job=lambda job: wake.set(),
     )
     loops["scheduler"] = scheduler.serve
-    heir = Heir(
-        job_keeper(settings),
-        lambda text: is_gone(text, machine=here, started=this_machine.started),
-        on_released=wake.set,
-    )
-    loops["heir"] = heir.serve
     heir = Heir(
         job_keeper(settings),
         lambda text: is_gone(text, machine=here, started=this_machine.started),
