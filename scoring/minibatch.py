@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class SliceKind(StrEnum):
@@ -47,6 +48,13 @@ class MiniBatch:
 
     index: int
     items: tuple[InputItem, ...]
+
+    def message(self) -> dict[str, Any]:
+        """What a worker is told of it: `paths`, and `slices` where there are any (see scoring.drivers.inputs)."""
+        told: dict[str, Any] = {"paths": [item.uri for item in self.items]}
+        if any(item.slice is not None for item in self.items):
+            told["slices"] = [None if item.slice is None else asdict(item.slice) for item in self.items]
+        return told
 
 
 class MiniBatchOutcome(StrEnum):

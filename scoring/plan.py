@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from scoring.errors import InvalidInput
 from scoring.job import JobInputType
+from scoring.mini_batch_size import MiniBatchSize, SizeUnit
 from scoring.minibatch import InputItem, MiniBatch
 
 
-def plan(input_type: JobInputType, items: Sequence[InputItem], mini_batch_size: int) -> tuple[MiniBatch, ...]:
-    """Cut `items`, in their order, into mini-batches.
+def plan(input_type: JobInputType, items: Sequence[InputItem], size: MiniBatchSize) -> tuple[MiniBatch, ...]:
+    """Pack `items`, in their order, into mini-batches: as many as fit into `size`, and one at least.
 
-    uri_file, uri_folder  `mini_batch_size` files each, the last one may be smaller
-    table                 whole part files, as many as fit into `mini_batch_size` rows and one at least: a part file is
-                          never split, because the rows that belong together (one machine's window) lie in one file
+    files  that many files each, the last one may be smaller; of a table that many rows, in whole part files: the rows
+           that belong together (one machine's window) lie in one file
+    bytes  by the items' sizes
+    rows   by their counted rows; an item whose rows are not known is a mini-batch of its own
 
+    Large files have been cut into slices before (`storage.inputs.splitting`), where that is allowed.
     Raises InvalidInput for a size below 1, and for a part file without a row count.
     """
-    if mini_batch_size < 1:
-        raise InvalidInput(f"{mini_batch_size} is too small; allowed are 1 and more", place="mini_batch_size")
-    cut = _by_rows if input_type is JobInputType.TABLE else _by_count
-    return tuple(MiniBatch(index=index, items=group) for index, group in enumerate(cut(items, mini_batch_size)))
+    if size.number < 1:
+        raise InvalidInput(f"{size.number} is too small; allowed are 1 and more", place="mini_batch_size")
+    if input_type is JobInputType.TABLE:
+        items = _with_rows(items)
+    weigh = _weight(input_type, size)
+    return tuple(MiniBatch(index=index, items=group) for index, group in enumerate(_packed(items, size.number, weigh)))
 
 
 def planned_items(mini_batch: MiniBatch) -> int:
@@ -29,23 +34,39 @@ def planned_items(mini_batch: MiniBatch) -> int:
     return sum(1 if item.rows is None else item.rows for item in mini_batch.items)
 
 
-def _by_count(items: Sequence[InputItem], size: int) -> Iterator[tuple[InputItem, ...]]:
-    for start in range(0, len(items), size):
-        yield tuple(items[start : start + size])
+def largest_first(mini_batches: Sequence[MiniBatch]) -> list[MiniBatch]:
+    """The order to hand them out in: the last one running is then a small one. Equal ones keep their order."""
+    return sorted(mini_batches, key=lambda mini_batch: -sum(item.size_bytes for item in mini_batch.items))
 
 
-def _by_rows(items: Sequence[InputItem], size: int) -> Iterator[tuple[InputItem, ...]]:
-    group: list[InputItem] = []
-    rows = 0
+def _with_rows(items: Sequence[InputItem]) -> Sequence[InputItem]:
     for item in items:
         if item.rows is None:
             raise InvalidInput("a part file of a table needs its number of rows", place=item.uri)
-        if item.rows == 0:
-            continue  # an empty frame would never reach `run`
-        if group and rows + item.rows > size:
+    return [item for item in items if item.rows]  # an empty frame would never reach `run`
+
+
+def _weight(input_type: JobInputType, size: MiniBatchSize) -> Callable[[InputItem], int]:
+    if size.unit is SizeUnit.BYTES:
+        return lambda item: item.size_bytes
+    if input_type is JobInputType.TABLE:
+        return lambda item: item.rows or 0
+    if size.unit is SizeUnit.ROWS:
+        return lambda item: size.number if item.records is None else item.records
+    return lambda item: 1
+
+
+def _packed(
+    items: Sequence[InputItem], most: int, weigh: Callable[[InputItem], int]
+) -> Iterator[tuple[InputItem, ...]]:
+    group: list[InputItem] = []
+    filled = 0
+    for item in items:
+        weight = weigh(item)
+        if group and filled + weight > most:
             yield tuple(group)
-            group, rows = [], 0
+            group, filled = [], 0
         group.append(item)
-        rows += item.rows
+        filled += weight
     if group:
         yield tuple(group)

@@ -19,13 +19,15 @@ from pathlib import Path
 
 from scoring import collect
 from scoring.compute.news import ComputeNews
+from scoring.deployment import Deployment
 from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NotFound, TryAgain
 from scoring.held_job import HeldJob, Patience
-from scoring.job import Job, JobInputType, JobStatus, JobUsage
+from scoring.job import Job, JobInput, JobInputType, JobStatus, JobUsage
 from scoring.lease import Lease
 from scoring.manifest import Manifest
-from scoring.minibatch import MiniBatch, MiniBatchResult
-from scoring.plan import plan
+from scoring.minibatch import InputItem, MiniBatch, MiniBatchResult
+from scoring.outage import Outage
+from scoring.plan import largest_first, plan
 from scoring.ports import Catalog, Clock, ComputeBackend, InputReader, JobFinisher, JobStore, OutputSink
 
 __all__ = ["Patience", "Runner", "RunnerPorts"]
@@ -41,6 +43,7 @@ class RunnerPorts:
     """What a runner needs. `sinks` gives the places that a job's rows go to, in the order of commit.
 
     jobs_folder  each job's files lie in a folder of its name below it
+    split        cuts items that are larger than a mini-batch into slices, where the deployment allows it
     """
 
     jobs: JobStore
@@ -51,6 +54,7 @@ class RunnerPorts:
     finisher: JobFinisher
     clock: Clock
     jobs_folder: Path
+    split: Callable[[Deployment, JobInput, Sequence[InputItem]], Sequence[InputItem]] = lambda _, __, items: items
 
 
 class Runner:
@@ -79,14 +83,17 @@ class Runner:
 
     def serve(self, stop: threading.Event, *, wake: threading.Event | None = None, poll: float = 1.0) -> None:
         """Run jobs until `stop` is set. `wake` (set at an invocation) ends the wait for the next look at the store."""
+        outage = Outage(_log, self._owner)
         while not stop.is_set():
             try:
-                if self.run_one(stop) is not None:
+                found = self.run_one(stop)
+                outage.over()
+                if found is not None:
                     continue
             except LeaseLost as lost:
                 _log.warning("%s: %s", self._owner, lost)
             except TryAgain as away:
-                _log.warning("%s waits: %s", self._owner, away)
+                outage.away(away)
             except Exception:
                 _log.exception("%s: the runner failed; it goes on with the next look at the store", self._owner)
             (wake or stop).wait(poll)
@@ -163,10 +170,11 @@ class _Pass:
         if not items and not (frozen.type is JobInputType.TABLE and frozen.incremental):
             raise JobFailed(f"the input {frozen.path} has no files to score")
         self._stop_if_canceled()
+        items = self._ports.split(job.deployment, frozen, items)
         static = self._held.patiently(lambda: reader.snapshot(frozen, self._folder / "static"))
         manifest = Manifest(
             job_name=job.name,
-            mini_batches=plan(frozen.type, items, job.deployment.mini_batch_size),
+            mini_batches=plan(frozen.type, items, job.deployment.batch_size),
             from_version=frozen.from_version,
             to_version=frozen.to_version,
             static_path=None if static is None else str(static),
@@ -191,7 +199,7 @@ class _Pass:
                 self._save(JobStatus.PREPARING, "going on with what is left")
             model = self._held.job.deployment.model
             found = self._held.patiently(lambda: self._ports.catalog.model(model.name, model.version))
-            self._compute(manifest, counted, remaining, found.path)
+            self._compute(manifest, counted, largest_first(remaining), found.path)
         self._stop_if_canceled()
         if self._stop.is_set():
             raise _Stopped

@@ -71,7 +71,7 @@ class JobRun:
         on_news: Callable[[ComputeNews], None],
     ) -> None:
         self._settings = job.deployment.retry_settings
-        self._script = Path(job.deployment.code_configuration.scoring_script).name
+        self._script = Path(job.deployment.script.scoring_script).name
         self._place = place
         self._slots = slots
         self._pending = deque(_Try(mini_batch=mini_batch) for mini_batch in pending)
@@ -141,7 +141,7 @@ class JobRun:
             "op": "score",
             "index": attempt.mini_batch.index,
             "try": attempt.tries,
-            "paths": [item.uri for item in attempt.mini_batch.items],
+            **attempt.mini_batch.message(),
             "stem": self._place.stem(attempt.mini_batch.index, attempt.tries),
         }
         try:

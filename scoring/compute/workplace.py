@@ -31,6 +31,7 @@ class Workplace:
 
     def __init__(self, job: Job, job_folder: Path) -> None:
         self.results = job_folder / "results"
+        self.slices = job_folder / "slices"
         self.logs = job_folder / "logs"
         self.code = job_folder / "code"
         self.output = _local(job.output.path) if job.output.path else job_folder / "outputs" / "score"
@@ -38,12 +39,10 @@ class Workplace:
         for folder in (self.results, self.logs / "user", self.output):
             folder.mkdir(parents=True, exist_ok=True)
         (self.logs / "readme.txt").write_text(_README)
-        self._copy_code(Path(job.deployment.code_configuration.code))
-        self.script = self.code / job.deployment.code_configuration.scoring_script
+        self._copy_code(Path(job.deployment.script.code))
+        self.script = self.code / job.deployment.script.scoring_script
         if not self.script.is_file():
-            raise JobFailed(
-                f"the scoring script {job.deployment.code_configuration.scoring_script} is not in the code folder"
-            )
+            raise JobFailed(f"the scoring script {job.deployment.script.scoring_script} is not in the code folder")
 
     def message(self, *, node: str, process: str, nodes: int, model_path: str, manifest: Manifest) -> dict[str, Any]:
         """The `job` message for one worker process (see scoring.worker)."""
@@ -64,6 +63,11 @@ class Workplace:
             "text": wants_text(job),
             "predictions": wants_predictions(job),
             "table": _table(job, manifest),
+            "input": {
+                "format": deployment.input_format.value,
+                "header": deployment.input_header,
+                "slices": str(self.slices),
+            },
         }
 
     def stem(self, index: int, tries: int) -> str:
@@ -120,9 +124,9 @@ def _argv(job: Job, output: Path) -> list[str]:
     deployment = job.deployment
     return [
         "--scoring_module_name",
-        Path(deployment.code_configuration.scoring_script).name,
+        Path(deployment.script.scoring_script).name,
         "--mini_batch_size",
-        str(deployment.mini_batch_size),
+        str(deployment.batch_size),
         "--error_threshold",
         str(deployment.error_threshold),
         "--logging_level",

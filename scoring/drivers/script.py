@@ -33,14 +33,14 @@ class Script:
     """One job's scoring script in this process. Another job in the same process loads its script anew.
 
     job  name, code (folder), script (file), output_dir, results (folder), logs (folder), node, process, argv,
-         environment, logging_level, text, predictions, table (None or what `tables.read` needs)
+         environment, logging_level, text, predictions, table and input (see `inputs`)
     """
 
     def __init__(self, job: dict[str, Any], environment: dict[str, str], load: Callable[[str], ModuleType]) -> None:
         self._job = job
         self._failures = load("failures")
         self._rows = load("rows")
-        self._tables = load("tables") if job["table"] is not None else None
+        self._input = load("inputs").Input(job, load)
         self._module: ModuleType | None = None
         self._takes_context = False
         self._pid = os.getpid()
@@ -91,16 +91,17 @@ class Script:
         items = None
         doing = "reading the mini-batch"
         try:
-            mini_batch, items, keys = self._read(message["paths"])
+            read = self._input.read(message)
+            items = read.items
             loaded(items)
             if items == 0:
                 return {"items": 0, "rows": 0, "rows_path": None}
             doing = f"run() of {name}"
-            result = self._call(mini_batch, message["index"])
+            result = self._call(read.value, message["index"])
             rows = self._rows.count(result)
             doing = f"writing what run() of {name} returned"
             path = self._rows.write(
-                result, message["stem"], text=self._job["text"], predictions=self._job["predictions"], keys=keys
+                result, message["stem"], text=self._job["text"], predictions=self._job["predictions"], keys=read.keys
             )
             return {"items": items, "rows": rows, "rows_path": path}
         except BaseException as error:
@@ -109,6 +110,7 @@ class Script:
             return dict(self._failed(error, doing), items=items)
         finally:
             _flush()
+            self._input.clean(message)
             self._note(message, items, time.monotonic() - started)
 
     def close(self) -> None:
@@ -140,12 +142,6 @@ class Script:
         sys.modules[name] = module
         spec.loader.exec_module(module)
         return module
-
-    def _read(self, paths: list[str]) -> tuple[Any, int, Any]:
-        if self._tables is None:
-            return list(paths), len(paths), None
-        frame = self._tables.read(paths, self._job["table"])
-        return frame, len(frame), self._tables.keys(frame, self._job["table"])
 
     def _call(self, mini_batch: Any, index: int) -> Any:
         assert self._module is not None

@@ -14,16 +14,20 @@ class UnusableTable(Exception):
     """The rows cannot be joined or pivoted as the input asks."""
 
 
-def read(paths: list[str], spec: dict[str, Any]) -> Any:
+def read(paths: list[str], spec: dict[str, Any], *, slices: Any = None, read_slice: Any = None) -> Any:
     """The items of a mini-batch as a DataFrame; one row is one item.
 
     spec  `join` (names of static tables), `static_path` (folder of their Parquet snapshots), `pivot` (None, or its
           index, columns and values)
+    slices     for each path None, or the slice of it; read by `read_slice(path, slice)`
     """
     import pyarrow
     import pyarrow.parquet
 
-    tables = [pyarrow.parquet.ParquetFile(path, pre_buffer=False).read() for path in paths]
+    tables = [
+        pyarrow.parquet.ParquetFile(path, pre_buffer=False).read() if part is None else read_slice(path, part)
+        for path, part in zip(paths, slices or [None] * len(paths))  # noqa: B905
+    ]
     frame = pyarrow.concat_tables(tables, promote_options="default").to_pandas()
     static = {name: _static(name, spec.get("static_path")) for name in spec.get("join") or ()}
     pivot = spec.get("pivot")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scoring.collect import progress, succeeded_items
 from scoring.deployment import RetrySettings
 from scoring.job import JobInputType
+from scoring.mini_batch_size import MiniBatchSize
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatchOutcome, MiniBatchResult
 from scoring.plan import plan, planned_items
@@ -29,7 +30,7 @@ moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.
 
 @given(files, sizes)
 def test_files_are_planned_once_each_in_order_and_mini_batches_are_full(items: list[InputItem], size: int) -> None:
-    found = plan(JobInputType.URI_FOLDER, items, size)
+    found = plan(JobInputType.URI_FOLDER, items, MiniBatchSize(number=size))
     assert [item for m in found for item in m.items] == items
     assert all(len(m.items) == size for m in found[:-1])
     assert [m.index for m in found] == list(range(len(found)))
@@ -37,7 +38,7 @@ def test_files_are_planned_once_each_in_order_and_mini_batches_are_full(items: l
 
 @given(parts, sizes)
 def test_part_files_with_rows_are_planned_once_each_whole(items: list[InputItem], size: int) -> None:
-    found = plan(JobInputType.TABLE, items, size)
+    found = plan(JobInputType.TABLE, items, MiniBatchSize(number=size))
     assert [item for m in found for item in m.items] == [item for item in items if item.rows]
     assert all(planned_items(m) <= size or len(m.items) == 1 for m in found)
     for before, after in pairwise(found):
@@ -47,7 +48,10 @@ def test_part_files_with_rows_are_planned_once_each_whole(items: list[InputItem]
 
 @given(parts, sizes)
 def test_the_same_input_is_the_same_manifest(items: list[InputItem], size: int) -> None:
-    one, two = (Manifest(job_name="j", mini_batches=plan(JobInputType.TABLE, items, size)) for _ in range(2))
+    one, two = (
+        Manifest(job_name="j", mini_batches=plan(JobInputType.TABLE, items, MiniBatchSize(number=size)))
+        for _ in range(2)
+    )
     assert one.fingerprint == two.fingerprint
 
 
@@ -70,7 +74,7 @@ def test_success_is_never_more_than_items_nor_than_rows(returned: int, items: in
 
 @given(files, sizes, st.data())
 def test_progress_adds_up_whatever_has_ended(items: list[InputItem], size: int, data: st.DataObject) -> None:
-    manifest = Manifest(job_name="j", mini_batches=plan(JobInputType.URI_FOLDER, items, size))
+    manifest = Manifest(job_name="j", mini_batches=plan(JobInputType.URI_FOLDER, items, MiniBatchSize(number=size)))
     ended = data.draw(st.sets(st.sampled_from(range(len(manifest.mini_batches))))) if items else set()
     results = []
     for index in ended:

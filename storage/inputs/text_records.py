@@ -1,0 +1,160 @@
+"""Where the records of a text file end: so that it can be cut without touching a record, whatever is quoted in it."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_BLOCK = 4 << 20
+_DELIMITERS = b",;\t|"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPiece:
+    """Bytes [start, end) of a file: whole records, `records` of them where they were counted."""
+
+    start: int
+    end: int
+    records: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCut:
+    """`header` bytes at the beginning name the columns; `pieces` follow one another from there to the file's end."""
+
+    header: int
+    pieces: tuple[TextPiece, ...]
+
+
+def cut_text(
+    path: Path, *, quoted: bool, has_header: bool, byte_size: int | None = None, rows: int | None = None
+) -> TextCut | None:
+    """Cut a file into pieces of about `byte_size` bytes, or of `rows` records. None for a file that cannot be cut.
+
+    quoted  a quote at the beginning of a field opens a text that may hold line ends, and `""` for a quote: CSV as
+            RFC 4180 has it, and as pandas and Python's csv read it. JSONL has no such thing.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        if file.seek(0, 2) == 0:
+            return TextCut(header=0, pieces=())
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content[:2] in _UTF_16:
+                return None
+            text = _Text(content, quoted=quoted)
+            header = next(text.ends(0))[0] if has_header else 0
+            pieces = text.by_rows(int(header), rows) if rows is not None else text.by_bytes(int(header), byte_size or 1)
+            return TextCut(header=int(header), pieces=tuple(pieces))
+
+
+class _Text:
+    def __init__(self, content: mmap.mmap, *, quoted: bool) -> None:
+        self._content = content
+        self._size = len(content)
+        self._quotes = _Quotes(_delimiter(content)) if quoted and content.find(b'"') >= 0 else None
+
+    def by_bytes(self, start: int, size: int) -> Iterator[TextPiece]:
+        """Pieces of nearly equal size."""
+        wanted = self._size - start
+        count = max(1, -(-wanted // size))
+        before = start
+        # the file's end is the last piece's, whether a line end stands there or not
+        for end in [*self._ends_from(start, [start + wanted * n // count for n in range(1, count)]), self._size]:
+            if end > before:
+                yield TextPiece(start=before, end=end)
+                before = end
+
+    def by_rows(self, start: int, rows: int) -> Iterator[TextPiece]:
+        before, filled = start, 0
+        last = start
+        for ends in self.ends(start):
+            last = int(ends[-1])
+            for end in ends[rows - filled - 1 :: rows]:
+                yield TextPiece(start=before, end=int(end), records=rows)
+                before = int(end)
+            filled = (filled + len(ends)) % rows
+        if last > before:
+            yield TextPiece(start=before, end=last, records=filled)
+
+    def ends(self, start: int) -> Iterator[Any]:
+        """Places just behind each record, ascending, in arrays none of which is empty."""
+        inside = False
+        while start < self._size:
+            stop = self._line_end(start + _BLOCK)
+            block = self._content[start:stop]
+            found = np.flatnonzero(np.frombuffer(block, np.uint8) == 0x0A)
+            if self._quotes is not None and (inside or b'"' in block):
+                found, inside = self._quotes.outside(block, found, inside)
+            found = found + (start + 1)
+            if stop == self._size and (not len(found) or found[-1] != stop):
+                found = np.append(found, stop)  # the last record has no line end, or its quote is never closed
+            if len(found):
+                yield found
+            start = stop
+
+    def _ends_from(self, start: int, targets: list[int]) -> Iterator[int]:
+        """For each target the first record end that is not before it."""
+        if self._quotes is None:
+            for target in targets:
+                yield self._line_end(target)
+            return
+        waiting = deque(targets)
+        for ends in self.ends(start):
+            while waiting and waiting[0] <= ends[-1]:
+                yield int(ends[np.searchsorted(ends, waiting.popleft())])
+
+    def _line_end(self, place: int) -> int:
+        if place >= self._size:
+            return self._size
+        found = self._content.find(b"\n", max(place - 1, 0))
+        return self._size if found < 0 else found + 1
+
+
+class _Quotes:
+    """Which line ends lie inside of quotes. A block ends behind a line end, so no doubled quote is torn apart."""
+
+    def __init__(self, delimiter: bytes) -> None:
+        rest = rb'(?:[^"]++|"")*+"'
+        # only a quote at the beginning of a field opens one: in `5" pipe` it is an inch
+        self._field = re.compile(rb"(?:\A|(?<=[\r\n" + re.escape(delimiter) + rb']))"(?:' + rest + rb")?+")
+        self._rest = re.compile(rest)
+
+    def outside(self, block: bytes, found: Any, inside: bool) -> tuple[Any, bool]:
+        """The line ends `found` that are not quoted, and whether the block ends inside of quotes."""
+        starts, stops = [], []
+        place = 0
+        if inside:
+            closing = self._rest.match(block)
+            if closing is None:
+                return found[:0], True
+            starts.append(0)
+            stops.append(closing.end())
+            place = closing.end()
+        unclosed = False
+        for match in self._field.finditer(block, place):
+            unclosed = match.end() - match.start() == 1
+            starts.append(match.start())
+            stops.append(len(block) if unclosed else match.end())
+            if unclosed:
+                break
+        if not starts:
+            return found, False
+        field = np.searchsorted(np.array(starts), found, side="right") - 1
+        quoted = (field >= 0) & (found < np.array(stops)[field])
+        return found[~quoted], unclosed
+
+
+def _delimiter(content: mmap.mmap) -> bytes:
+    """The one that the first line has most of; a comma where it has none."""
+    end = content.find(b"\n")
+    line = content[: min(_BLOCK, end if end >= 0 else len(content))]
+    return max((bytes([byte]) for byte in _DELIMITERS), key=line.count)
