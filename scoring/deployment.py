@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from scoring.errors import JobFailed
 from scoring.mini_batch_size import MiniBatchSize, SizeUnit
 from scoring.model import ModelReference
 
@@ -68,6 +69,8 @@ class Deployment:
     input_format, input_header  what `run` gets; whether the first record of a CSV file names its columns
     output_format               how the output file is written; `output_header`: a CSV's first line names the columns;
                                 `output_source`: a column `source` names the file that the row came from
+    code_configuration          None for an MLflow model that is scored without a script
+    environment                 `azureml:NAME:VERSION` of a registered one; None is the one that tidemill runs in
     error_threshold             failed items that a job bears; -1 bears all
     instance_count              instances of `compute` that a job may use
     max_concurrency_per_instance  worker processes of an instance
@@ -76,8 +79,8 @@ class Deployment:
     name: str
     endpoint_name: str
     model: ModelReference
-    code_configuration: CodeConfiguration
     compute: str
+    code_configuration: CodeConfiguration | None = None
     environment: str | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     instance_count: int = 1
@@ -98,6 +101,13 @@ class Deployment:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
+
+    @property
+    def script(self) -> CodeConfiguration:
+        """Where the scoring script lies. Raises JobFailed for a deployment without one."""
+        if self.code_configuration is None:
+            raise JobFailed(f"deployment {self.name} has no scoring script")
+        return self.code_configuration
 
     @property
     def batch_size(self) -> MiniBatchSize:

@@ -12,12 +12,15 @@ from infra.api.bodies import Body, documented
 from infra.api.errors import answers
 from infra.api.models import register
 from infra.api.parts import ServiceParts
+from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.errors import InvalidInput, NotFound
 from scoring.model import Model
 from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec, parse_deployment
 from scoring.specs.references import parse_reference
 from scoring.specs.shown import Shown, to_document
+
+LOCAL_COMPUTE = "local"
 
 
 def router(parts: ServiceParts) -> APIRouter:
@@ -72,15 +75,14 @@ def router(parts: ServiceParts) -> APIRouter:
 def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_validation: bool) -> Deployment:
     """The deployment with its code and model in the registry; what can be wrong is found before anything is named."""
     parts.catalog.endpoint(spec.endpoint_name)
-    parts.catalog.compute(spec.compute)
+    _check_compute(parts, spec.compute)
     model: Model | None = None
     if isinstance(spec.model, str):
         reference = parse_reference(spec.model)
         model = parts.catalog.model(reference.name, reference.version)
-    configuration = spec.code_configuration
-    code = parts.registry.add_code(Path(configuration.code), configuration.scoring_script)
-    if not skip_script_validation:
-        _check_syntax(code.path / configuration.scoring_script, configuration.scoring_script)
+    kind = model.type if model is not None else spec.model.type if not isinstance(spec.model, str) else None
+    code = _code(parts, spec, kind, skip_script_validation)
+    environment = _environment(parts, spec)
     if model is None:
         assert not isinstance(spec.model, str)
         try:
@@ -88,8 +90,48 @@ def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_valid
         except InvalidInput as error:
             message = str(error).removeprefix(f"{error.place}: ")
             raise InvalidInput(message, place=f"model.{error.place}" if error.place else "model") from None
-    deployment = spec.deployment(model=model.reference, code=str(code.path))
+    if spec.compute == LOCAL_COMPUTE:
+        _make_local_compute(parts)
+    deployment = spec.deployment(model=model.reference, code=code, environment=environment)
     return replace(deployment, created_at=parts.clock.now())
+
+
+def _check_compute(parts: ServiceParts, name: str) -> None:
+    try:
+        parts.catalog.compute(name)
+    except NotFound:
+        if name != LOCAL_COMPUTE:
+            raise
+
+
+def _make_local_compute(parts: ServiceParts) -> None:
+    """`compute: local` needs no cluster to be made first: it is this machine."""
+    try:
+        parts.catalog.compute(LOCAL_COMPUTE)
+    except NotFound:
+        described = "this machine; made by the first deployment that says `compute: local`"
+        parts.catalog.put(Compute(name=LOCAL_COMPUTE, description=described, created_at=parts.clock.now()))
+
+
+def _code(parts: ServiceParts, spec: FlatDeploymentSpec, model_type: str | None, unchecked: bool) -> str | None:
+    configuration = spec.code_configuration
+    if configuration is None:
+        if model_type != "mlflow_model":
+            raise InvalidInput(
+                f"missing; only a model of type mlflow_model is scored without it, and this one is {model_type}",
+                place="code_configuration",
+            )
+        return None
+    code = parts.registry.add_code(Path(configuration.code), configuration.scoring_script)
+    if not unchecked:
+        _check_syntax(code.path / configuration.scoring_script, configuration.scoring_script)
+    return str(code.path)
+
+
+def _environment(parts: ServiceParts, spec: FlatDeploymentSpec) -> str | None:
+    if spec.environment is None or isinstance(spec.environment, str):
+        return spec.environment
+    raise InvalidInput("environments written into a deployment cannot be kept yet", place="environment")
 
 
 def _check_syntax(script: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -18,6 +19,7 @@ from scoring.errors import InvalidInput
 from scoring.mini_batch_size import MiniBatchSize
 from scoring.model import ModelReference
 from scoring.specs.document import Document, described
+from scoring.specs.environment import InlineEnvironment
 from scoring.specs.fields import (
     BatchSize,
     Count,
@@ -33,21 +35,32 @@ from scoring.specs.fields import (
     lowered,
 )
 from scoring.specs.model import InlineModel
-from scoring.specs.references import bare_name, parse_reference
+from scoring.specs.references import NamedKind, bare_name, parse_reference
 from scoring.specs.validation import Spec, parse, refuse
 
 
 def _model_reference(text: str) -> str:
-    if "/" in text:
+    if "/" in text and not _LONG_FORM.match(text):
         raise refuse(
             f"found {described(text)}; wanted azureml:NAME:VERSION, azureml:NAME@latest or NAME "
             "(to register a folder or file with the deployment write `model: {path: …}`)"
         )
+    return _checked(text, NamedKind.MODEL)
+
+
+def _environment_reference(text: str) -> str:
+    return _checked(text, NamedKind.ENVIRONMENT)
+
+
+def _checked(text: str, kind: NamedKind) -> str:
     try:
-        parse_reference(text)
+        parse_reference(text, kind)
     except InvalidInput as error:
         raise refuse(str(error)) from None
     return text
+
+
+_LONG_FORM = re.compile(r"azureml:/|/subscriptions/", re.IGNORECASE)
 
 
 def _model_form(value: Any) -> str | None:
@@ -66,20 +79,27 @@ ModelField = Annotated[
 ]
 
 
-def _environment(value: Any) -> Any:
-    if isinstance(value, dict):
-        raise refuse(
-            "environments cannot be built from a deployment yet; scripts run in tidemill's own environment: "
-            "leave it out, or keep a name such as azureml:NAME:VERSION as a note"
-        )
-    return value
+def _environment_form(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<reference>"
+    return "<inline>" if isinstance(value, (dict, InlineEnvironment)) else None
+
+
+Environment = Annotated[
+    Annotated[str, AfterValidator(_environment_reference), Tag("<reference>")]
+    | Annotated[InlineEnvironment, Tag("<inline>")],
+    Discriminator(
+        _environment_form,
+        custom_error_type="environment_form",
+        custom_error_message="wanted a reference such as azureml:NAME:VERSION, or keys such as image and conda_file",
+    ),
+]
 
 
 def _bare(value: Any) -> Any:
     return bare_name(value) if isinstance(value, str) else value
 
 
-Environment = Annotated[Text, BeforeValidator(_environment)]
 ComputeName = Annotated[ResourceName, BeforeValidator(_bare)]
 LoggingLevel = Annotated[Literal["info", "warning", "debug"], BeforeValidator(lowered)]
 Action = Annotated[Literal["append_row", "summary_only"], BeforeValidator(lowered)]
@@ -126,7 +146,7 @@ class _Common(Spec):
     tags: TextMap = Field(default_factory=dict)
     properties: TextMap = Field(default_factory=dict)
     model: ModelField
-    code_configuration: CodeSpec
+    code_configuration: CodeSpec | None = None
     environment: Environment | None = None
     environment_variables: TextMap = Field(default_factory=dict)
     compute: ComputeName
@@ -165,14 +185,14 @@ class SettingsSpec(_Settings):
 class ModelDeploymentSpec(_Common):
     """The form of today: `type: model`."""
 
-    type: Literal["model"]
+    type: Annotated[Literal["model"], BeforeValidator(lowered)]
     settings: SettingsSpec = SettingsSpec()
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelDeploymentSpec:
         if self.error_threshold is not None and self.settings.error_threshold is not None:
-            raise refuse("error_threshold is given at the root and in settings; give it once")
-        _check(self.settings, self.resources)
+            raise refuse("given at the root, too; give it once", "settings", "error_threshold")
+        _check(self.settings, self.resources, "settings")
         return self
 
     def flat(self) -> FlatDeploymentSpec:
@@ -197,16 +217,19 @@ class FlatDeploymentSpec(_Common, _Settings):
     def instances(self) -> int:
         return self.instance_count or self.resources.instance_count or 1
 
-    def deployment(self, *, model: ModelReference, code: str) -> Deployment:
-        """The value, once the model is resolved and the code folder has its place in the registry."""
+    def deployment(self, *, model: ModelReference, code: str | None, environment: str | None = None) -> Deployment:
+        """The value, once model and environment are resolved and the code folder has its place in the registry."""
+        script = self.code_configuration
         size = MiniBatchSize.parse(self.mini_batch_size or (10 if self.input_format == "files" else _SLICE_SIZE))
         return Deployment(
             name=self.name,
             endpoint_name=self.endpoint_name,
             model=model,
-            code_configuration=CodeConfiguration(code=code, scoring_script=self.code_configuration.scoring_script),
+            code_configuration=None
+            if script is None or code is None
+            else CodeConfiguration(code=code, scoring_script=script.scoring_script),
             compute=self.compute,
-            environment=self.environment,
+            environment=environment,
             environment_variables=self.environment_variables,
             instance_count=self.instances,
             max_concurrency_per_instance=self.max_concurrency_per_instance,
@@ -232,28 +255,48 @@ class FlatDeploymentSpec(_Common, _Settings):
         )
 
 
-def _check(settings: _Settings, resources: ResourcesSpec) -> None:
-    if settings.instance_count is not None and resources.instance_count is not None:
-        raise refuse("instance_count is given twice, also in resources; give it once")
-    if settings.output_action == "summary_only" and settings.output_file_name is not None:
-        raise refuse("output_file_name has no meaning with output_action summary_only; leave one of them out")
-    _check_formats(settings)
-
-
-def _check_formats(settings: _Settings) -> None:
-    if settings.output_action == "summary_only" and settings.output_format != "append_row":
-        raise refuse("output_format has no meaning with output_action summary_only; leave one of them out")
-    if settings.output_header is not None and settings.output_format != "csv":
-        raise refuse(f"output_header is for output_format csv; this one is {settings.output_format}")
-    if settings.output_source and settings.output_format == "append_row":
-        raise refuse("output_source needs columns; write output_format csv, jsonl or parquet, too")
-    if settings.input_header is not None and settings.input_format == "files":
-        raise refuse("input_header is for input_format slices or dataframe; with files the script reads the file")
+def _check(settings: _Settings, resources: ResourcesSpec, *inside: str) -> None:
+    summary_only = settings.output_action == "summary_only"
+    columns = settings.output_format != "append_row"
+    for field, is_wrong, message in (
+        (
+            "instance_count",
+            settings.instance_count is not None and resources.instance_count is not None,
+            "instance_count is given twice, also in resources; give it once",
+        ),
+        (
+            "output_file_name",
+            summary_only and settings.output_file_name is not None,
+            "output_file_name has no meaning with output_action summary_only; leave one of them out",
+        ),
+        (
+            "output_format",
+            summary_only and columns,
+            "output_format has no meaning with output_action summary_only; leave one of them out",
+        ),
+        (
+            "output_header",
+            settings.output_header is not None and settings.output_format != "csv",
+            f"output_header is for output_format csv; this one is {settings.output_format}",
+        ),
+        (
+            "output_source",
+            settings.output_source and not columns,
+            "output_source needs columns; write output_format csv, jsonl or parquet, too",
+        ),
+        (
+            "input_header",
+            settings.input_header is not None and settings.input_format == "files",
+            "input_header is for input_format slices or dataframe; with files the script reads the file",
+        ),
+    ):
+        if is_wrong:
+            raise refuse(message, *inside, field)
 
 
 def parse_deployment(document: Document) -> FlatDeploymentSpec:
     """Either form. Raises InvalidInput; a document of `type: pipeline` is refused by name."""
-    kind = document.value.get("type")
+    kind = lowered(document.value.get("type"))
     if "type" not in document.value:
         if "settings" in document.value:
             raise document.refusal(("settings",), "only a document with `type: model` has it; write that, too")

@@ -60,6 +60,7 @@ def _endpoint(endpoint: Endpoint, base_url: str) -> Shown:
         "location": "local",
         "provisioning_state": "Succeeded",
         "scoring_uri": f"{base_url}/batch-endpoints/{endpoint.name}/jobs",
+        "openapi_uri": f"{base_url}/openapi.json",
         "creation_context": _created(endpoint.created_at),
     }
 
@@ -74,7 +75,9 @@ def _deployment(deployment: Deployment) -> Shown:
         "tags": dict(deployment.tags),
         "properties": dict(deployment.properties),
         "model": str(deployment.model),
-        "code_configuration": {
+        "code_configuration": None
+        if deployment.code_configuration is None
+        else {
             "code": deployment.code_configuration.code,
             "scoring_script": deployment.code_configuration.scoring_script,
         },

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scoring.deployment import OutputAction, RetrySettings
-from scoring.errors import InvalidInput
+from scoring.errors import InvalidInput, JobFailed
 from scoring.model import ModelReference
 from scoring.specs.deployment import FlatDeploymentSpec, parse_deployment
 from scoring.specs.document import body_document, load_document
@@ -67,7 +67,9 @@ def refused(text: str, *sets: str) -> str:
 
 def test_every_key_of_the_nested_form_reaches_the_value() -> None:
     spec = parsed(NESTED)
-    deployment = spec.deployment(model=ModelReference(name="pumps", version="4"), code="/registry/code/x")
+    deployment = spec.deployment(
+        model=ModelReference(name="pumps", version="4"), code="/registry/code/x", environment="azureml:env:1"
+    )
     assert (deployment.name, deployment.endpoint_name) == ("torch-dpl", "pump-health")
     assert deployment.description == "scores pumps"
     assert deployment.tags == {"team": "7"}
@@ -164,7 +166,11 @@ def test_what_is_shown_can_be_created_again() -> None:
         ("model: azureml:pumps@latest", "model: ./pumps", "model: {path: …}"),
         ("model: azureml:pumps@latest", "model: [a]", "d.yml:8: model: found a list"),
         ("model: azureml:pumps@latest", "model: {pth: x}", "d.yml:8: model.pth: unknown key; did you mean 'path'?"),
-        ("environment: azureml:env:1", "environment: {image: x}", "environments cannot be built from a deployment yet"),
+        (
+            "environment: azureml:env:1",
+            "environment: {os_type: linux}",
+            "d.yml:12: environment: nothing says what is in it",
+        ),
         ("type: model", "type: pipeline", "d.yml:2: type: found 'pipeline'"),
         ("type: model", "type: modle", "d.yml:2: type: found 'modle', allowed: model"),
         ("type: model\n", "", "settings: only a document with `type: model` has it"),
@@ -211,3 +217,54 @@ def test_a_body_may_not_hold_relative_paths() -> None:
                 }
             )
         )
+
+
+def test_long_forms_of_references_and_inline_objects_are_taken() -> None:
+    workspace = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+    for model in (
+        "azureml://registries/r/models/pumps/versions/4",
+        "azureml://registries/r/models/pumps/labels/latest",
+        f"azureml:{workspace}/models/pumps/versions/4",
+        f"{workspace}/models/pumps/versions/4",
+        "azureml:pumps:4",
+        "pumps",
+    ):
+        assert parsed(NESTED.replace("azureml:pumps@latest", model)).model == model
+    for compute in (f"{workspace}/computes/cpu", f"azureml:{workspace}/computes/cpu", "azureml:cpu", "cpu"):
+        assert parsed(NESTED.replace("azureml:batch-cluster", compute)).compute == "cpu"
+    inline = "environment:\n  name: torch-batch\n  image: base:latest\n  conda_file: {dependencies: [python=3.8.5]}"
+    environment = parsed(NESTED.replace("environment: azureml:env:1", inline)).environment
+    assert not isinstance(environment, str)
+    assert environment is not None
+    assert (environment.name, environment.conda_file) == ("torch-batch", {"dependencies": ["python=3.8.5"]})
+
+
+def test_an_mlflow_model_needs_neither_script_nor_environment() -> None:
+    text = "type: model\nname: dp\nendpoint_name: heart\nmodel: azureml:heart@latest\ncompute: local\n"
+    deployment = parsed(text).deployment(model=ModelReference(name="heart", version="1"), code=None)
+    assert deployment.code_configuration is None
+    assert deployment.environment is None
+    with pytest.raises(JobFailed, match="deployment dp has no scoring script"):
+        _ = deployment.script
+
+
+def test_enumerations_are_compared_without_case() -> None:
+    text = NESTED.replace("type: model", "type: MODEL").replace("append_row", "Append_Row").replace("DEBUG", "Warning")
+    assert parsed(text).logging_level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("model: azureml:pumps@latest", "model: azureml:pumps@prod", "model: found the label '@prod'; the only label"),
+        ("model: azureml:pumps@latest", "model: 'azureml://registries/r/data/x/versions/1'", "names one of data"),
+        ("model: azureml:pumps@latest", "model: ./pumps", "to register a folder or file with the deployment write"),
+        ("environment: azureml:env:1", "environment: [x]", "environment: found a list; wanted a reference"),
+        ("environment: azureml:env:1", "environment: {imagge: x}", "environment.imagge: unknown key; did you mean"),
+        ("output_action: append_row", "output_action: summary_only", "settings.output_file_name: output_file_name has"),
+        ("settings:\n", "error_threshold: 3\nsettings:\n", "settings.error_threshold: given at the"),
+    ],
+)
+def test_refusals_inside_references_and_settings(old: str, new: str, said: str) -> None:
+    assert old in NESTED
+    assert said in refused(NESTED.replace(old, new))
