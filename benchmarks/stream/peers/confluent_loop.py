@@ -1,0 +1,36 @@
+"""A plain loop on confluent-kafka: 10,000 messages at a time, orjson, a dict."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+
+import orjson
+from confluent_kafka import Consumer
+from result import Windows, fold, told, write
+
+bootstrap, topic, messages, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+consumer = Consumer(
+    {
+        "bootstrap.servers": bootstrap,
+        "group.id": f"bench-{uuid.uuid4()}",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+    }
+)
+consumer.subscribe([topic])
+windows: Windows = {}
+seen, began = 0, 0.0
+while seen < messages:
+    batch = consumer.consume(10_000, timeout=1.0)
+    if batch and not began:
+        began = time.perf_counter()
+    for message in batch:
+        if message.error():
+            sys.exit(str(message.error()))
+        fold(windows, orjson.loads(message.value()))
+    seen += len(batch)
+write(windows, out)
+told(began)
+consumer.close()

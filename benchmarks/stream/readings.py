@@ -1,0 +1,79 @@
+"""Topics full of readings: 200 sensors of 20 machines, ten readings a second each, in order, the same for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from ingestion.kafka.publisher import KafkaReadingPublisher
+from ingestion.kafka.topics import TopicAdmin, topic_specs
+from ingestion.ports import Encoding
+from ingestion.reading import READING_SCHEMA
+from ingestion.settings import TopicSettings
+
+MACHINES, SENSORS = 20, 200
+PER_MACHINE = SENSORS // MACHINES
+STEP_US = 100_000
+START_US = 1_760_000_000_000_000
+PER_MESSAGE = 500
+
+
+def fill(bootstrap: str, topic: str, readings: int, encoding: Encoding, *, partitions: int = 4) -> int:
+    """Make the topic and publish `readings` and, for each machine, one an hour later that closes its windows.
+
+    Returns the messages published.
+    """
+    settings = TopicSettings(readings=topic, dead_letters=f"{topic}-dead-letters", partitions=partitions)
+    with TopicAdmin(bootstrap) as topics:
+        topics.ensure(topic_specs(settings))
+    with KafkaReadingPublisher(bootstrap, topic) as publisher:
+        for batch in batches(readings):
+            publisher.publish(batch, encoding)
+        publisher.publish(_closing(readings), encoding)
+        publisher.flush(timedelta(minutes=10))
+        return publisher.acknowledged
+
+
+def batches(readings: int) -> Iterator[pa.RecordBatch]:
+    """READING_SCHEMA, 500 readings of each machine a batch; a machine's sensors take turns."""
+    random = np.random.default_rng(11)
+    machines = pa.array(np.repeat([f"pump-{m:02d}" for m in range(MACHINES)], PER_MESSAGE))
+    names = [f"pump-{m:02d}/sensor-{s}" for m in range(MACHINES) for s in range(PER_MACHINE)]
+    within = np.arange(PER_MESSAGE)
+    order = (np.repeat(np.arange(MACHINES), PER_MESSAGE) * PER_MACHINE) + np.tile(within % PER_MACHINE, MACHINES)
+    sensors = pa.array(names).take(pa.array(order))
+    rows = MACHINES * PER_MESSAGE
+    for number in range(readings // rows):
+        sequence = number * PER_MESSAGE + within
+        event = np.tile(START_US + sequence // PER_MACHINE * STEP_US, MACHINES)
+        yield _batch(machines, sensors, event, random.normal(50, 5, rows), np.tile(sequence, MACHINES))
+
+
+def closing_after(readings: int) -> int:
+    """The moment (microseconds) after which no window counts: those of the closing readings stay open."""
+    return START_US + readings // SENSORS * STEP_US + 600_000_000
+
+
+def _closing(readings: int) -> pa.RecordBatch:
+    machines = [f"pump-{m:02d}" for m in range(MACHINES)]
+    event = np.full(MACHINES, closing_after(readings) + 3_000_000_000)
+    sensors = pa.array([f"{machine}/sensor-0" for machine in machines])
+    return _batch(pa.array(machines), sensors, event, np.zeros(MACHINES), np.full(MACHINES, 10**9))
+
+
+def _batch(
+    machines: pa.Array, sensors: pa.Array, event: np.ndarray, value: np.ndarray, sequence: np.ndarray
+) -> pa.RecordBatch:
+    rows = len(event)
+    columns = {
+        "machine_id": machines,
+        "sensor_id": sensors,
+        "event_time": pa.array(event, pa.timestamp("us", tz="UTC")),
+        "value": pa.array(value),
+        "unit": pa.array(["bar"] * rows, pa.string()),
+        "sequence": pa.array(sequence, pa.int64()),
+    }
+    return pa.RecordBatch.from_arrays([columns[name] for name in READING_SCHEMA.names], schema=READING_SCHEMA)
