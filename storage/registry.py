@@ -52,7 +52,7 @@ class Registry:
     def add_model(self, source: Path) -> Stored:
         """A file, or a folder with all it holds, under its base name. Raises InvalidInput for what cannot be copied."""
         place = "path"
-        if source.exists() and (kept := self._kept(source, MODELS)) is not None:
+        if source.exists() and (kept := self._kept(source, MODELS) or self._kept(source / "_", MODELS)) is not None:
             return kept
         return self._store(self._root / MODELS, named_content(source, place), place)
 
@@ -81,6 +81,12 @@ class Registry:
         if source.parent.parent == folder and _is_hash(source.parent.name) and source.exists():
             return _kept_at(source.parent)
         return self._store(folder, named_content(source, place), place)
+
+    def add_upload(self, kind: str, unpacked: Path) -> Stored:
+        """What came from another machine, as an archive of `models`, `code` or `builds` was unpacked."""
+        if kind == MODELS:
+            return self._store(self._root / MODELS, named_content(only_entry(unpacked), "archive"), "archive")
+        return self._folder(unpacked, code_content(unpacked, "archive"), kind, "archive")
 
     def find(self, kind: str, content_hash: str) -> Path | None:
         """The folder that is named by this hash; None where the content is not here."""
@@ -182,6 +188,14 @@ def _kept_at(folder: Path) -> Stored:
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     return Stored(path=folder, content_hash=folder.name, files=len(files), size_bytes=size, is_new=False)
+
+
+def only_entry(folder: Path) -> Path:
+    """The one file or folder that a folder holds. Raises InvalidInput where it holds another number of them."""
+    entries = list(folder.iterdir())
+    if len(entries) != 1:
+        raise InvalidInput(f"the archive holds {len(entries)} files and folders side by side, wanted one")
+    return entries[0]
 
 
 def _scripts_in(found: Sequence[Found]) -> str:

@@ -10,14 +10,28 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from infra.api import computes, deployments, endpoints, invocations, jobs, models, schedules, state
+from infra.api import (
+    assets,
+    computes,
+    datastores,
+    deployments,
+    endpoints,
+    invocations,
+    jobs,
+    schedules,
+    state,
+    uploads,
+)
 from infra.api.background import Background
 from infra.api.bodies import RequestIds
 from infra.api.errors import add_handlers
 from infra.api.parts import ServiceParts
 from scoring.specs.compute import ComputeSpec
+from scoring.specs.data import DataSpec
+from scoring.specs.datastore import DATASTORE_SPECS
 from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec
 from scoring.specs.endpoint import EndpointSpec
+from scoring.specs.environment import EnvironmentSpec
 from scoring.specs.invocation import InvocationSpec
 from scoring.specs.model import ModelSpec
 from scoring.specs.schedule import ScheduleSpec
@@ -29,6 +43,9 @@ LOOPS_END_SECONDS = 15.0
 _SPECS: tuple[type[Spec], ...] = (
     ComputeSpec,
     ModelSpec,
+    DataSpec,
+    EnvironmentSpec,
+    *DATASTORE_SPECS.values(),
     EndpointSpec,
     ModelDeploymentSpec,
     FlatDeploymentSpec,
@@ -59,8 +76,10 @@ def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
     add_handlers(app)
     app.add_middleware(RequestIds, is_loopback=is_loopback)
     app.include_router(state.router(parts, background.ended))
-    for noun in (computes, models, endpoints, deployments, invocations, jobs, schedules):
+    for noun in (computes, datastores, uploads, endpoints, deployments, invocations, jobs, schedules):
         app.include_router(noun.router(parts))
+    for router in assets.routers(parts):
+        app.include_router(router)
     _document_bodies(app)
     return app
 

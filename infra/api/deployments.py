@@ -10,7 +10,6 @@ from fastapi import APIRouter, Response
 
 from infra.api.bodies import Body, documented
 from infra.api.errors import answers
-from infra.api.models import register
 from infra.api.parts import ServiceParts
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
@@ -86,7 +85,7 @@ def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_valid
     if model is None:
         assert not isinstance(spec.model, str)
         try:
-            model = register(parts, spec.model)
+            model = parts.registration.model(spec.model)
         except InvalidInput as error:
             message = str(error).removeprefix(f"{error.place}: ")
             raise InvalidInput(message, place=f"model.{error.place}" if error.place else "model") from None

@@ -11,6 +11,7 @@ from scoring.endpoint import Endpoint
 from scoring.job import Job, JobInput, JobInputType, JobOutput, JobProgress
 from scoring.model import Model
 from scoring.schedule import Schedule, trigger_to_dict
+from scoring.specs.shown_assets import shown_asset
 
 Shown = dict[str, Any]
 """What json.dumps takes. Keys that a kind has are always there; a value that is not known is None."""
@@ -25,7 +26,7 @@ def to_document(value: Compute | Endpoint | Deployment | Model | Job | Schedule,
     if isinstance(value, Deployment):
         return _deployment(value)
     if isinstance(value, Model):
-        return _model(value)
+        return shown_asset(value)
     if isinstance(value, Schedule):
         return _schedule(value)
     return _job(value, base_url)
@@ -104,20 +105,6 @@ def _deployment(deployment: Deployment) -> Shown:
         "logging_level": deployment.logging_level,
         "provisioning_state": "Succeeded",
         "creation_context": _created(deployment.created_at),
-    }
-
-
-def _model(model: Model) -> Shown:
-    return {
-        "id": str(model.reference),
-        "name": model.name,
-        "version": model.version,
-        "type": model.type,
-        "path": model.path,
-        "content_hash": model.content_hash,
-        "description": model.description,
-        "tags": dict(model.tags),
-        "creation_context": _created(model.created_at),
     }
 
 
