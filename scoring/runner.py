@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,10 +24,12 @@ from scoring.deployment import Deployment
 from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NotFound, TryAgain
 from scoring.held_job import HeldJob, Patience
 from scoring.job import Job, JobInput, JobInputType, JobStatus, JobUsage
+from scoring.job_log import JobLog
 from scoring.lease import Lease
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchResult
 from scoring.outage import Outage
+from scoring.pace import Pace
 from scoring.plan import largest_first, plan
 from scoring.ports import Catalog, Clock, ComputeBackend, InputReader, JobFinisher, JobStore, OutputSink
 
@@ -36,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 _RECORD_SECONDS = 0.2
 _RECORD_COUNT = 256
+_PACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,7 @@ class _Counted:
     unwritten: list[MiniBatchResult] = field(default_factory=list)
     written_at: float = 0.0
     items_failed: int = 0
+    pace: Pace
     usage_before: JobUsage = field(default_factory=JobUsage)
     usage: JobUsage = field(default_factory=JobUsage)
 
@@ -130,8 +135,15 @@ class _Pass:
         self._patience = patience
         self._stop = stop
         self._folder = ports.jobs_folder / held.job.name
+        self._log = JobLog(self._folder, ports.clock.now)
 
     def to_the_end(self) -> Job:
+        job = self._brought_to_the_end()
+        if job.status.is_terminal:
+            self._log.result(job)
+        return job
+
+    def _brought_to_the_end(self) -> Job:
         try:
             self._stop_if_canceled()
             if self._held.job.lease_epoch > self._patience.max_claims:
@@ -156,12 +168,14 @@ class _Pass:
             return self._end(JobStatus.FAILED, str(refused))
         except Exception as bug:
             _log.exception("job %s failed by an error of tidemill itself", self._held.job.name)
+            self._log.own_error(traceback.format_exc())
             return self._end(JobStatus.FAILED, f"tidemill itself failed: {type(bug).__name__}: {bug}")
 
     # --- Preparing ----------------------------------------------------------------------------------------------
 
     def _prepared(self, sinks: Sequence[OutputSink]) -> Manifest:
         self._save(JobStatus.PREPARING, "listing the input", started=True)
+        began = time.monotonic()
         job, reader = self._held.job, self._ports.reader
         for sink in sinks:
             self._held.patiently(lambda sink=sink: sink.check(job))  # type: ignore[misc]
@@ -182,6 +196,7 @@ class _Pass:
         counted = collect.progress(manifest, [])
         planned = replace(job, input=frozen, progress=counted)
         self._save(JobStatus.PREPARING, "waiting for workers", job=planned, manifest=manifest)
+        self._log.planned(manifest, counted, time.monotonic() - began)
         return manifest
 
     # --- Running ------------------------------------------------------------------------------------------------
@@ -191,6 +206,7 @@ class _Pass:
             results={result.index: result for result in stored},
             written_at=time.monotonic(),
             items_failed=sum(result.failed for result in stored),
+            pace=Pace(sum(result.items for result in stored), time.monotonic()),
             usage_before=self._held.job.usage,
         )
         remaining = manifest.remaining(counted.results)
@@ -238,13 +254,14 @@ class _Pass:
         if news.usage is not None:
             counted.usage = news.usage
         if news.status is not None and job.may_move(news.status):
-            self._held.save(job.moved(news.status, reason=news.phase))
+            counted.pace = Pace(sum(result.items for result in counted.results.values()), time.monotonic())
+            self._log.state(self._held.save(job.moved(news.status, reason=news.phase)))
         elif news.phase is not None and news.status in {None, job.status} and news.phase != job.status_reason:
-            self._held.save(replace(job, status_reason=news.phase))
+            self._log.state(self._held.save(replace(job, status_reason=news.phase)))
 
     def _ended(self, manifest: Manifest, counted: _Counted, result: MiniBatchResult) -> None:
         if self._held.job.may_move(JobStatus.RUNNING):
-            self._held.save(self._held.job.moved(JobStatus.RUNNING, reason="scoring"))
+            self._log.state(self._held.save(self._held.job.moved(JobStatus.RUNNING, reason="scoring")))
         counted.results[result.index] = result
         counted.unwritten.append(result)
         counted.items_failed += result.failed
@@ -254,8 +271,11 @@ class _Pass:
     def _why_stop(self, manifest: Manifest, counted: _Counted) -> str | None:
         """Asked by the compute many times a second: keeps the store up to date, and says why to stop, if so."""
         self._held.check()
-        if counted.unwritten and time.monotonic() - counted.written_at > _RECORD_SECONDS:
-            self._write(manifest, counted)
+        self._log.sample()
+        silent = time.monotonic() - counted.written_at
+        if silent > (_RECORD_SECONDS if counted.unwritten else _PACE_SECONDS):
+            # without new ends too: that nothing ends any more is seen in the pace
+            self._write(manifest, counted, all_=not counted.unwritten)
         if self._held.job.status is JobStatus.CANCEL_REQUESTED:
             return "a cancel was asked for"
         if self._stop.is_set():
@@ -264,13 +284,19 @@ class _Pass:
 
     def _write(self, manifest: Manifest, counted: _Counted, *, all_: bool = False) -> None:
         """Results are written in groups: a crash repeats a fraction of a second of scoring, and no more."""
-        usage = counted.usage_before.plus(counted.usage)
-        if not counted.unwritten and not (all_ and usage != self._held.job.usage):
-            return
-        progress = collect.progress(manifest, counted.results.values())
-        self._held.record(counted.unwritten, replace(self._held.job, progress=progress, usage=usage))
-        counted.unwritten.clear()
         counted.written_at = time.monotonic()
+        progress = collect.progress(manifest, counted.results.values())
+        done = progress.items_succeeded + progress.items_failed
+        progress = replace(progress, items_per_second=counted.pace.at(done, counted.written_at))
+        usage = counted.usage_before.plus(counted.usage)
+        if not counted.unwritten and not (
+            all_ and (progress, usage) != (self._held.job.progress, self._held.job.usage)
+        ):
+            return
+        self._held.record(counted.unwritten, replace(self._held.job, progress=progress, usage=usage))
+        self._log.ended(counted.unwritten)
+        self._log.progress(progress)
+        counted.unwritten.clear()
 
     # --- Finalizing ---------------------------------------------------------------------------------------------
 
@@ -306,7 +332,7 @@ class _Pass:
         if started and job.started_at is None:
             job = replace(job, started_at=self._ports.clock.now())
         moved = replace(job, status_reason=reason) if job.status is status else job.moved(status, reason=reason)
-        self._held.save(moved, manifest=manifest)
+        self._log.state(self._held.save(moved, manifest=manifest))
         self._stop_if_canceled()
 
     def _stop_if_canceled(self) -> None:
