@@ -1,7 +1,8 @@
 """The child-process side: loads a scoring script, scores mini-batches, reports on a private channel.
 
-Started by path (`python -P …/worker.py <fd>`) inside the user's environment, which has no tidemill: written for Python
-3.8, importing nothing but the standard library. It is not imported by the rest of tidemill.
+Started by path (`python …/worker.py <fd>`) inside the user's environment, which has no tidemill: written for Python
+3.8, importing nothing but the standard library. It is not imported by the rest of tidemill. `worker.py <fd> forks` is
+a parent of workers instead (see drivers/zygote.py).
 
 Messages are JSON behind a 4-byte big-endian length, on a socket that only this process and its parent know: whatever
 the script does to stdout, stderr or stdin, it cannot garble them.
@@ -72,6 +73,7 @@ class Channel:
 def main(fd: int) -> None:
     """Serve the parent until it says goodbye or goes away."""
     _die_with_parent()
+    _die_first()
     channel = Channel(fd)
     base_environment = dict(os.environ)
     channel.send({"op": "hello", "pid": os.getpid(), "python": ".".join(str(part) for part in sys.version_info[:3])})
@@ -147,7 +149,21 @@ def _die_with_parent() -> None:
         os._exit(1)  # it died before we asked
 
 
+def _die_first() -> None:
+    """When memory runs out the kernel shall take a scoring script, which is tried again, and not the service."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("800")
+    except OSError:
+        pass
+
+
 if __name__ == "__main__":
     # the script's folder would otherwise come before the user's: `import model` must never find ours
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]
-    main(int(sys.argv[1]))
+    channel_fd = int(sys.argv[1])  # type: int | None
+    if sys.argv[2:] == ["forks"]:
+        _die_with_parent()
+        channel_fd = _driver("zygote").serve(channel_fd, _driver)
+    if channel_fd is not None:
+        main(channel_fd)

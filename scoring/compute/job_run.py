@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scoring.collect import succeeded_items
+from scoring.compute.fleet import Instance
+from scoring.compute.meter import Meter
 from scoring.compute.news import ComputeNews
 from scoring.compute.process import WorkerGone, WorkerProcess
 from scoring.compute.workplace import Workplace
@@ -23,7 +25,8 @@ from scoring.retry import Failure, after_failure, init_gives_up, init_limit
 _TICK_SECONDS = 0.1
 _SHUTDOWN_LIMIT = 10.0
 _READ_LIMIT = 60.0
-_LOG_CHECK_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
+_ASK_SECONDS = 0.2
 
 
 @dataclass(kw_only=True)
@@ -39,11 +42,10 @@ class _Try:
 
 @dataclass(kw_only=True)
 class Slot:
-    """A place for a worker process of the job. `deadline` is monotonic: for init(), reading, or run()."""
+    """A place for a worker process on an instance. `deadline` is monotonic: for init(), reading, or run()."""
 
-    node: str
+    instance: Instance
     process: str
-    message: dict[str, Any]
     worker: WorkerProcess | None = None
     is_ready: bool = False
     current: _Try | None = None
@@ -51,7 +53,36 @@ class Slot:
 
     @property
     def name(self) -> str:
-        return f"{self.node}/{self.process}"
+        return f"{self.instance.name}/{self.process}"
+
+
+class Supply(Protocol):
+    """Where a job's instances and worker processes come from."""
+
+    @property
+    def instances(self) -> int:
+        """How many instances the job may have."""
+        ...
+
+    def acquire(self, count: int) -> Sequence[Instance]:
+        """Up to so many instances; none where all are busy."""
+        ...
+
+    def release(self, instance: Instance) -> None: ...
+
+    def take(self, instance: Instance) -> WorkerProcess:
+        """Raises OSError where none can be made."""
+        ...
+
+    def give_back(self, instance: Instance, worker: WorkerProcess) -> None: ...
+
+    def never_spoke(self) -> bool:
+        """A worker ended before its first word; whether that was not the script's fault, and is mended."""
+        ...
+
+    def message(self, slot: Slot) -> dict[str, Any]:
+        """What a worker is told of the job."""
+        ...
 
 
 class JobRun:
@@ -62,44 +93,87 @@ class JobRun:
         *,
         job: Job,
         place: Workplace,
-        slots: Sequence[Slot],
+        supply: Supply,
         pending: Sequence[MiniBatch],
-        take: Callable[[], WorkerProcess],
-        give_back: Callable[[WorkerProcess], None],
         on_result: Callable[[MiniBatchResult], None],
         should_stop: Callable[[], str | None],
         on_news: Callable[[ComputeNews], None],
     ) -> None:
         self._settings = job.deployment.retry_settings
+        self._compute = job.deployment.compute
+        self._processes = job.deployment.max_concurrency_per_instance
         self._script = Path(job.deployment.script.scoring_script).name
         self._place = place
-        self._slots = slots
+        self._supply = supply
+        self._wanted_instances = min(supply.instances, len(pending))
+        self._instances: list[Instance] = []
+        self._asked_at = -_ASK_SECONDS
+        self._slots: list[Slot] = []
         self._pending = deque(_Try(mini_batch=mini_batch) for mini_batch in pending)
         self._left = len(self._pending)
-        self._take = take
-        self._give_back = give_back
         self._on_result = on_result
         self._should_stop = should_stop
         self._on_news = on_news
+        self._meter = Meter()
         self._selector = selectors.DefaultSelector()
         self._failed_inits = 0
         self._init_traceback: str | None = None
         self._ever_ready = False
-        self._logs_checked = time.monotonic()
+        self._looked_at = time.monotonic()
 
     def score_all(self) -> None:
         try:
             while self._left and self._should_stop() is None:
+                self._leave_what_is_taken_away()
+                self._ask_for_instances()
                 self._hand_out()
                 self._listen(_TICK_SECONDS)
                 self._check_deadlines()
-                self._check_logs()
+                self._look_after()
             self._end_idle()
         finally:
             for slot in self._slots:
                 self._drop(slot)
-            self._check_logs(every=0)
+            for instance in self._instances:
+                self._supply.release(instance)
+            self._look_after(every=0)
             self._selector.close()
+
+    # --- instances ----------------------------------------------------------------------------------------------
+
+    def _ask_for_instances(self) -> None:
+        missing = self._wanted_instances - len(self._instances)
+        now = time.monotonic()
+        if missing <= 0 or not self._pending or now - self._asked_at < _ASK_SECONDS:
+            return
+        self._asked_at = now
+        found = self._supply.acquire(missing)
+        self._instances += found
+        for instance in found:
+            self._slots += [Slot(instance=instance, process=f"process{n:03d}") for n in range(self._processes)]
+        # one process of each instance before the second of any
+        self._slots.sort(key=lambda slot: (slot.process, len(slot.instance.name), slot.instance.name))
+        if not self._instances:
+            phase = f"waits for an instance of compute {self._compute}: all of them work for other jobs"
+            self._on_news(ComputeNews(status=JobStatus.PROVISIONING, phase=phase))
+        elif found and not self._ever_ready:
+            names = ", ".join(instance.name for instance in self._instances)
+            self._on_news(ComputeNews(status=JobStatus.STARTING, phase=f"starting workers on {names}"))
+
+    def _leave_what_is_taken_away(self) -> None:
+        """What an instance worked at when it was taken away is no failed try: another instance begins it anew."""
+        for instance in [instance for instance in self._instances if instance.is_leaving]:
+            for slot in [slot for slot in self._slots if slot.instance is instance]:
+                if slot.current is not None:
+                    slot.current.tries -= 1
+                    self._pending.appendleft(slot.current)
+                    slot.current = None
+                self._drop(slot)
+                self._slots.remove(slot)
+            self._instances.remove(instance)
+            self._supply.release(instance)
+            self._asked_at = -_ASK_SECONDS
+            self._on_news(ComputeNews(phase=f"instance {instance.name} was taken away; goes on where it was"))
 
     # --- handing out --------------------------------------------------------------------------------------------
 
@@ -119,15 +193,16 @@ class JobRun:
 
     def _start(self, slot: Slot) -> None:
         try:
-            slot.worker = self._take()
+            slot.worker = self._supply.take(slot.instance)
         except OSError as error:
             self._init_failed(slot, f"a worker process could not be started: {error}", None)
             return
+        self._meter.begin(slot.worker, slot.instance)
         slot.is_ready = False
         slot.deadline = time.monotonic() + init_limit(self._settings.timeout).total_seconds()
         self._selector.register(slot.worker, selectors.EVENT_READ, slot)
         try:
-            slot.worker.send(slot.message)
+            slot.worker.send(self._supply.message(slot))
         except WorkerGone:
             self._gone(slot)
 
@@ -266,6 +341,10 @@ class JobRun:
 
     def _gone(self, slot: Slot) -> None:
         assert slot.worker is not None
+        if not slot.worker.has_spoken and self._supply.never_spoke():
+            self._drop(slot)
+            return
+        self._meter.usage()
         how = slot.worker.how_it_ended()
         if slot.current is None:
             if slot.is_ready:
@@ -280,7 +359,7 @@ class JobRun:
         self._failed_inits += 1
         self._init_traceback = self._init_traceback or traceback
         self._place.note_failure(slot.name, -1, self._failed_inits, error, traceback)
-        if init_gives_up(failures=self._failed_inits, processes=len(self._slots), ever_ready=self._ever_ready):
+        if init_gives_up(failures=self._failed_inits, processes=max(1, len(self._slots)), ever_ready=self._ever_ready):
             raise JobFailed(
                 f"no worker process could be made ready, {self._failed_inits} tries: {error}",
                 user_traceback=self._init_traceback,
@@ -291,7 +370,9 @@ class JobRun:
         for slot in self._slots:
             if slot.worker is None or slot.deadline is None or now < slot.deadline:
                 continue
-            if slot.current is None:
+            if not slot.worker.has_spoken and self._supply.never_spoke():
+                self._drop(slot)
+            elif slot.current is None:
                 limit = init_limit(self._settings.timeout).total_seconds()
                 self._init_failed(slot, f"init() of {self._script} took longer than {limit:.0f} s", None)
             elif slot.current.items is None:
@@ -305,13 +386,14 @@ class JobRun:
                     None,
                 )
 
-    def _check_logs(self, *, every: float = _LOG_CHECK_SECONDS) -> None:
+    def _look_after(self, *, every: float = _LOOK_SECONDS) -> None:
         now = time.monotonic()
-        if now - self._logs_checked < every:
+        if now - self._looked_at < every:
             return
-        self._logs_checked = now
+        self._looked_at = now
         for slot in self._slots:
-            self._place.cut_long_logs(slot.node, slot.process)
+            self._place.cut_long_logs(slot.instance.name, slot.process)
+        self._on_news(ComputeNews(usage=self._meter.usage()))
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -342,7 +424,8 @@ class JobRun:
                 if ended:
                     waiting.discard(slot.name)
                     self._selector.unregister(slot.worker)
-                    self._give_back(slot.worker)
+                    self._meter.end(slot.worker)
+                    self._supply.give_back(slot.instance, slot.worker)
                     slot.worker = None
 
     def _drop(self, slot: Slot) -> None:
@@ -352,5 +435,6 @@ class JobRun:
             self._selector.unregister(slot.worker)
         except (KeyError, ValueError):
             pass
+        self._meter.end(slot.worker)
         slot.worker.kill()
         slot.worker, slot.is_ready, slot.deadline = None, False, None

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scoring.compute.cluster import Compute
+from scoring.compute.fleet import Fleet, Instance
 from scoring.compute.job_run import JobRun, Slot
 from scoring.compute.news import ComputeNews, no_news
-from scoring.compute.pool import WorkerPool
+from scoring.compute.pool import Recipe, WorkerPool
+from scoring.compute.preload import imports_of
+from scoring.compute.process import WorkerProcess
+from scoring.compute.processor_time import resident_bytes
 from scoring.compute.workplace import Workplace
+from scoring.compute.zygote import Import
 from scoring.deployment import Deployment
 from scoring.errors import JobFailed
-from scoring.job import Job, JobStatus
+from scoring.job import Job, JobInputType
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatch, MiniBatchResult
 
@@ -37,7 +45,8 @@ class LocalCompute:
         """
         self._compute_of = compute_of
         self._interpreter_of = interpreter_of
-        self.pool = WorkerPool(folder)
+        self.pool = WorkerPool(folder, on_sweep=lambda: self.fleet.sweep())
+        self.fleet = Fleet(drop=self.pool.drop, idle_pids=self.pool.idle_pids, memory_of=resident_bytes)
 
     def run(
         self,
@@ -52,47 +61,79 @@ class LocalCompute:
         on_news: Callable[[ComputeNews], None] = no_news,
     ) -> None:
         cluster = self._compute_of(job.deployment.compute)
-        instances = min(job.deployment.instance_count, cluster.max_instances)
-        if instances < 1:
+        if min(job.deployment.instance_count, cluster.max_instances) < 1:
             raise JobFailed(f"compute {cluster.name} has max_instances {cluster.max_instances}: it can run nothing")
-        python = self._interpreter_of(job.deployment)
-        key = _key(python, job.deployment)
         place = Workplace(job, job_folder)
-        slots = [
-            Slot(
-                node=f"node{node}",
-                process=f"process{process:03d}",
-                message=place.message(
-                    node=f"node{node}",
-                    process=f"process{process:03d}",
-                    nodes=instances,
-                    model_path=model_path,
-                    manifest=manifest,
-                ),
-            )
-            # one process of each instance before the second of any
-            for process in range(job.deployment.max_concurrency_per_instance)
-            for node in range(instances)
-        ]
-        run = JobRun(
+        supply = _Supply(
+            fleet=self.fleet,
+            pool=self.pool,
+            cluster=cluster,
+            job=job,
+            recipe=_recipe(self._interpreter_of(job.deployment), job, place),
+            message_of=lambda slot: place.message(
+                node=slot.instance.name,
+                process=slot.process,
+                nodes=supply.instances,
+                model_path=model_path,
+                manifest=manifest,
+            ),
+        )
+        JobRun(
             job=job,
             place=place,
-            slots=slots[: len(mini_batches)],
+            supply=supply,
             pending=mini_batches,
-            take=lambda: self.pool.take(key, python),
-            give_back=lambda worker: self.pool.give_back(key, worker, keep=cluster.idle_time_before_scale_down),
             on_result=on_result,
             should_stop=should_stop,
             on_news=on_news,
-        )
-        on_news(ComputeNews(status=JobStatus.STARTING, phase="starting workers"))
-        run.score_all()
+        ).score_all()
 
     def close(self) -> None:
         self.pool.close()
 
 
-def _key(python: str, deployment: Deployment) -> str:
-    """What a warm process may be used for again. Not by endpoint: two deployments of one code share their imports."""
-    parts = [python, deployment.code_configuration.code, sorted(deployment.environment_variables.items())]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+@dataclass(frozen=True, kw_only=True)
+class _Supply:
+    """job_run.Supply: instances of the fleet, processes of the pool."""
+
+    fleet: Fleet
+    pool: WorkerPool
+    cluster: Compute
+    job: Job
+    recipe: Recipe
+    message_of: Callable[[Slot], dict[str, Any]]
+
+    @property
+    def instances(self) -> int:
+        return min(self.job.deployment.instance_count, self.cluster.max_instances)
+
+    def acquire(self, count: int) -> Sequence[Instance]:
+        return self.fleet.acquire(self.cluster, self.job.name, count)
+
+    def release(self, instance: Instance) -> None:
+        self.fleet.release(instance)
+
+    def take(self, instance: Instance) -> WorkerProcess:
+        keep = math.inf if self.cluster.min_instances else self.cluster.idle_time_before_scale_down
+        return self.pool.take(instance.place, self.recipe, keep=keep)
+
+    def give_back(self, instance: Instance, worker: WorkerProcess) -> None:
+        self.pool.give_back(instance.place, self.recipe, worker)
+
+    def never_spoke(self) -> bool:
+        return self.pool.never_spoke(self.recipe)
+
+    def message(self, slot: Slot) -> dict[str, Any]:
+        return self.message_of(slot)
+
+
+def _recipe(python: str, job: Job, place: Workplace) -> Recipe:
+    """Not by endpoint: two deployments of one code share their imports."""
+    deployment = job.deployment
+    variables = {name: str(value) for name, value in deployment.environment_variables.items()}
+    imports = list(imports_of(place.code, deployment.script.scoring_script))
+    if job.input.type is JobInputType.TABLE:
+        imports += [Import(module="pandas"), Import(module="pyarrow.parquet"), Import(module="pyarrow.ipc")]
+    parts = [python, deployment.script.code, sorted(variables.items()), [i.module for i in imports]]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return Recipe(key=key, python=python, imports=imports, variables=variables)

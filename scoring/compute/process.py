@@ -10,7 +10,7 @@ import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import scoring
 
@@ -34,43 +34,106 @@ class WorkerGone(Exception):
     """The process ended, or does not keep to the protocol; it must be killed and replaced."""
 
 
+class Process(Protocol):
+    """A process of a session of its own: started from here, or forked for us by another one."""
+
+    @property
+    def pid(self) -> int:
+        """0 while it is not known yet."""
+        ...
+
+    def said_hello(self, pid: int) -> None: ...
+
+    def is_alive(self) -> bool: ...
+
+    def end(self, limit: float) -> int | None:
+        """Wait for it; its exit code, negative for a signal. None when it still lives after `limit` seconds."""
+        ...
+
+    def kill(self) -> None:
+        """End it and all processes of its session's group, at once. Doing it again does nothing."""
+        ...
+
+
+class StartedProcess:
+    """Process, started from here. Linux: it dies with the thread that started it."""
+
+    def __init__(
+        self, arguments: Sequence[str], *, environment: Mapping[str, str], output: Path, passed: socket.socket
+    ) -> None:
+        with output.open("ab") as log:
+            self._popen = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[passed.fileno()],
+                env=dict(environment),
+                cwd="/",
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def said_hello(self, pid: int) -> None:
+        pass
+
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def end(self, limit: float) -> int | None:
+        try:
+            return self._popen.wait(limit)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        try:
+            # the group lives on while one of its processes does, also after the worker itself has died
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        self.end(_END_LIMIT)  # one that hangs in the kernel, such as on a dead mount, is left to itself
+
+
 class WorkerProcess:
-    """A process that runs `scoring.worker`, in a session and process group of its own.
+    """A process that runs `scoring.worker`, and our end of its channel."""
 
-    The thread that makes it must live as long as the process shall: on Linux the worker dies with that thread.
-    """
+    def __init__(self, process: Process, ours: socket.socket) -> None:
+        ours.setblocking(False)
+        self._process = process
+        self._socket = ours
+        self._received = bytearray()
+        self.has_spoken = False
 
-    def __init__(self, python: str, *, environment: Mapping[str, str], output: Path) -> None:
-        """Start it. `output` takes what it prints outside of any job. Raises OSError where it cannot be started."""
+    @classmethod
+    def start(cls, python: str, *, environment: Mapping[str, str], output: Path) -> WorkerProcess:
+        """Start one. `output` takes what it prints outside of any job. Raises OSError where it cannot be started.
+
+        The thread that calls this must live as long as the process shall: on Linux the worker dies with that thread.
+        """
         ours, theirs = socket.socketpair()
         try:
-            with output.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [python, str(WORKER_FILE), str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    env=dict(environment),
-                    cwd="/",
-                    start_new_session=True,
-                )
+            process = StartedProcess(
+                [python, str(WORKER_FILE), str(theirs.fileno())], environment=environment, output=output, passed=theirs
+            )
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
-        ours.setblocking(False)
-        self._socket = ours
-        self._received = bytearray()
+        return cls(process, ours)
 
     @property
     def pid(self) -> int:
+        """0 before a forked worker has said hello."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        return self._process.is_alive()
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -100,15 +163,17 @@ class WorkerProcess:
                 break
             self._received += part
         found = list(self._whole_messages())
+        if found and not self.has_spoken:
+            self.has_spoken = True
+            self._process.said_hello(int(found[0].get("pid") or 0))
         if ended and not found:
             raise WorkerGone(f"worker process {self.pid} closed its connection")
         return found
 
     def how_it_ended(self) -> str:
         """In words. Waits a moment for a process that is just ending, and kills one that only closed its connection."""
-        try:
-            code = self._process.wait(_END_LIMIT)
-        except subprocess.TimeoutExpired:
+        code = self._process.end(_END_LIMIT)
+        if code is None:
             self.kill()
             return "the worker process closed its connection"
         if code < 0:
@@ -124,15 +189,7 @@ class WorkerProcess:
         """End the process and the processes it started, at once. Doing it again does nothing."""
         if self._socket.fileno() >= 0:
             self._socket.close()
-        try:
-            # the group lives on while one of its processes does, also after the worker itself has died
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        try:
-            self._process.wait(_END_LIMIT)
-        except subprocess.TimeoutExpired:
-            pass  # it hangs in the kernel, such as on a dead mount: nothing can be done about it here
+        self._process.kill()
 
     def _whole_messages(self) -> Sequence[dict[str, Any]]:
         found = []

@@ -14,7 +14,7 @@ from scoring.compute.process import WorkerGone, WorkerProcess, worker_environmen
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[WorkerProcess]:
-    made = WorkerProcess(sys.executable, environment=worker_environment({}), output=tmp_path / "out.txt")
+    made = WorkerProcess.start(sys.executable, environment=worker_environment({}), output=tmp_path / "out.txt")
     yield made
     made.kill()
 
@@ -52,7 +52,7 @@ def test_what_is_no_message_is_the_end_of_it(worker: WorkerProcess) -> None:
 
 def test_an_interpreter_that_is_not_there_cannot_be_started(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no-python"):
-        WorkerProcess("/no-python", environment={}, output=tmp_path / "out.txt")
+        WorkerProcess.start("/no-python", environment={}, output=tmp_path / "out.txt")
 
 
 def test_workers_get_one_thread_and_no_password_but_keep_the_stacks_mark() -> None:

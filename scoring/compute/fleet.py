@@ -1,0 +1,199 @@
+"""The instances of the compute clusters: given to jobs, kept warm, scaled down, taken away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from scoring.compute.cluster import Compute
+from scoring.errors import Conflict, NotFound
+
+
+class NodeState(StrEnum):
+    """Azure's words, as far as there is something to say: `leaving` was taken away and lets its job go."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    LEAVING = "leaving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """An instance as it is now, as `compute list-nodes` shows it.
+
+    pids          its worker processes, idle ones included
+    memory_bytes  resident memory of these, pages that they share counted for each; None where it is not known
+    core_seconds  processor time that its workers have used since it started
+    worker_seconds  time that worker processes were in use by jobs
+    jobs          how many jobs it has worked for
+    """
+
+    name: str
+    compute: str
+    state: NodeState
+    job: str | None
+    pids: Sequence[int]
+    memory_bytes: int | None
+    core_seconds: float
+    worker_seconds: float
+    jobs: int
+    started_at: datetime
+    idle_since: datetime | None
+
+
+@dataclass(kw_only=True)
+class Instance:
+    """A group of worker processes. A job that has it reads `is_leaving`, and writes `pids` and what it has cost."""
+
+    name: str
+    compute: str
+    job: str | None = None
+    is_leaving: bool = False
+    pids: Sequence[int] = ()
+    core_seconds: float = 0.0
+    worker_seconds: float = 0.0
+    jobs: int = 0
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    idle_at: float = 0.0
+    idle_since: datetime | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.compute}/{self.name}"
+
+
+class Fleet:
+    """Every cluster's instances. An instance works for one job at a time; safe for many threads."""
+
+    def __init__(
+        self,
+        *,
+        drop: Callable[[str], None],
+        idle_pids: Callable[[str], Sequence[int]] = lambda place: (),
+        memory_of: Callable[[int], int | None] = lambda pid: None,
+    ) -> None:
+        """`drop` ends the idle processes of a place; `idle_pids` names them."""
+        self._drop = drop
+        self._idle_pids = idle_pids
+        self._memory_of = memory_of
+        self._lock = threading.Lock()
+        self._clusters: dict[str, Compute] = {}
+        self._instances: dict[str, list[Instance]] = {}
+
+    def configure(self, cluster: Compute) -> None:
+        """The cluster is there now, or has these settings now. `min_instances` start at once."""
+        with self._lock:
+            self._clusters[cluster.name] = cluster
+            own = self._instances.setdefault(cluster.name, [])
+            while len(own) < cluster.min_instances:
+                self._started(cluster)
+
+    def remove(self, name: str) -> None:
+        """The cluster is deleted: its idle instances end now, the others when their job lets go of them."""
+        with self._lock:
+            self._clusters.pop(name, None)
+        self.sweep()
+
+    def acquire(self, cluster: Compute, job: str, count: int) -> Sequence[Instance]:
+        """Up to `count` instances for the job, warm ones first; none where all are busy and no more may start."""
+        with self._lock:
+            self._clusters[cluster.name] = cluster
+            own = self._instances.setdefault(cluster.name, [])
+            free = sorted((i for i in own if i.job is None and not i.is_leaving), key=lambda i: -i.idle_at)
+            found = free[:count]
+            while len(found) < count and len(own) < cluster.max_instances:
+                found.append(self._started(cluster))
+            for instance in found:
+                instance.job, instance.idle_since = job, None
+                instance.jobs += 1
+            return found
+
+    def release(self, instance: Instance) -> None:
+        """The job has let go of it. One that was taken away is gone now; another stays warm for the idle time."""
+        with self._lock:
+            instance.job, instance.pids = None, ()
+            instance.idle_at, instance.idle_since = time.monotonic(), datetime.now(UTC)
+        self.sweep()
+
+    def preempt(self, name: str, node: str | None = None) -> Sequence[str]:
+        """Take instances of a low-priority cluster away, as its provider may at any time: one of them, or all.
+
+        Their jobs go on where they were. Returns their names. Raises Conflict for a dedicated cluster, NotFound.
+        """
+        with self._lock:
+            cluster = self._clusters.get(name)
+            if cluster is not None and cluster.tier != "low_priority":
+                raise Conflict(f"compute {name} is {cluster.tier}; only instances of tier low_priority are taken away")
+            own = self._instances.get(name, [])
+            chosen = [i for i in own if node in {None, i.name}]
+            if node is not None and not chosen:
+                there = ", ".join(i.name for i in own) or "none"
+                raise NotFound(f"compute {name} has no node {node}; there are: {there}")
+            for instance in chosen:
+                instance.is_leaving = True
+        self.sweep()
+        return [instance.name for instance in chosen]
+
+    def nodes(self, name: str) -> Sequence[Node]:
+        with self._lock:
+            own = [replace(instance) for instance in self._instances.get(name, [])]
+        return [self._shown(instance) for instance in own]
+
+    def sweep(self) -> None:
+        """Scale down: end what has been idle for long enough, and what was taken away and is free."""
+        now = time.monotonic()
+        gone: list[Instance] = []
+        with self._lock:
+            for name, own in self._instances.items():
+                cluster = self._clusters.get(name)
+                gone += _to_end(own, cluster, now)
+                own[:] = [instance for instance in own if instance not in gone]
+                while cluster is not None and len(own) < cluster.min_instances:
+                    self._started(cluster)
+        for instance in gone:
+            self._drop(instance.place)
+
+    def _started(self, cluster: Compute) -> Instance:
+        own = self._instances[cluster.name]
+        taken = {instance.name for instance in own}
+        name = next(f"node{n}" for n in range(len(own) + 1) if f"node{n}" not in taken)
+        instance = Instance(name=name, compute=cluster.name, idle_at=time.monotonic(), idle_since=datetime.now(UTC))
+        own.append(instance)
+        return instance
+
+    def _shown(self, instance: Instance) -> Node:
+        state = NodeState.RUNNING if instance.job else NodeState.IDLE
+        pids = sorted({pid for pid in (*instance.pids, *self._idle_pids(instance.place)) if pid})
+        memory = [self._memory_of(pid) for pid in pids]
+        return Node(
+            name=instance.name,
+            compute=instance.compute,
+            state=NodeState.LEAVING if instance.is_leaving else state,
+            job=instance.job,
+            pids=pids,
+            memory_bytes=None if None in memory else sum(m for m in memory if m is not None),
+            core_seconds=instance.core_seconds,
+            worker_seconds=instance.worker_seconds,
+            jobs=instance.jobs,
+            started_at=instance.started_at,
+            idle_since=instance.idle_since,
+        )
+
+
+def _to_end(own: Sequence[Instance], cluster: Compute | None, now: float) -> Sequence[Instance]:
+    """Which instances end now; the longest idle ones go first."""
+    idle = [instance for instance in own if instance.job is None]
+    if cluster is None:
+        return idle
+    leaving = [instance for instance in idle if instance.is_leaving]
+    stay = [instance for instance in own if not instance.is_leaving]
+    late = [
+        instance
+        for instance in sorted(idle, key=lambda i: i.idle_at)
+        if not instance.is_leaving and now - instance.idle_at >= cluster.idle_time_before_scale_down
+    ]
+    return [*leaving, *late[: max(0, len(stay) - cluster.min_instances)]]
