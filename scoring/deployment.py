@@ -101,6 +101,7 @@ class Deployment:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
+    modified_at: datetime | None = None
 
     @property
     def script(self) -> CodeConfiguration:

@@ -18,3 +18,4 @@ class Endpoint:
     properties: Mapping[str, str] = field(default_factory=dict)
     auth_mode: str = "aad_token"
     created_at: datetime | None = None
+    modified_at: datetime | None = None

@@ -39,13 +39,16 @@ def router(parts: ServiceParts) -> APIRouter:
         endpoint_name: str, body: Body, set_default: bool = False, skip_script_validation: bool = False
     ) -> Shown:
         """Create or replace. Jobs that were invoked before keep the deployment as it was."""
+        return _put(endpoint_name, body, set_default, skip_script_validation)
+
+    def _put(endpoint_name: str, body: Body, set_default: bool, skip_script_validation: bool) -> Shown:
         spec = parse_deployment(body)
         if spec.endpoint_name != endpoint_name.lower():
             raise InvalidInput(
                 f"found '{spec.endpoint_name}', but the address names {endpoint_name.lower()}", place="endpoint_name"
             )
         deployment = _registered(parts, spec, skip_script_validation)
-        parts.catalog.put(deployment)
+        parts.catalog.put(_since(deployment))
         if set_default:
             endpoint = parts.catalog.endpoint(deployment.endpoint_name)
             parts.catalog.put(replace(endpoint, default_deployment_name=deployment.name))
@@ -54,6 +57,18 @@ def router(parts: ServiceParts) -> APIRouter:
     @routes.get("/{name}", responses=answers(404, 503))
     def show_deployment(endpoint_name: str, name: str) -> Shown:
         return to_document(parts.catalog.deployment(endpoint_name.lower(), name))
+
+    @routes.put(
+        "/{name}",
+        openapi_extra=documented(ModelDeploymentSpec, FlatDeploymentSpec),
+        responses=answers(400, 404, 409, 503),
+    )
+    def update_deployment(endpoint_name: str, name: str, body: Body, skip_script_validation: bool = False) -> Shown:
+        """Replace a deployment that exists. Jobs that were invoked before keep it as it was."""
+        parts.catalog.deployment(endpoint_name.lower(), name)
+        if body.value.get("name") != name:
+            raise InvalidInput(f"the address names {name}, and the body another", place="name")
+        return _put(endpoint_name, body, False, skip_script_validation)
 
     @routes.delete("/{name}", status_code=204, responses=answers(503))
     def delete_deployment(endpoint_name: str, name: str) -> Response:
@@ -67,6 +82,14 @@ def router(parts: ServiceParts) -> APIRouter:
             parts.catalog.put(replace(endpoint, default_deployment_name=None))
         parts.catalog.delete(deployment)
         return Response(status_code=204)
+
+    def _since(deployment: Deployment) -> Deployment:
+        """When it was created first, and when it was changed last."""
+        try:
+            before = parts.catalog.deployment(deployment.endpoint_name, deployment.name)
+        except NotFound:
+            return deployment
+        return replace(deployment, created_at=before.created_at, modified_at=deployment.created_at)
 
     return routes
 

@@ -27,8 +27,9 @@ def router(parts: ServiceParts) -> APIRouter:
     def create_endpoint(request: Request, body: Body) -> Shown:
         """Create the endpoint, or replace its description where it exists; its deployments stay."""
         endpoint = parse(EndpointSpec, body).endpoint()
-        if endpoint.default_deployment_name is None:
-            endpoint = replace(endpoint, default_deployment_name=_default_so_far(endpoint.name))
+        before = _before(endpoint.name)
+        if endpoint.default_deployment_name is None and before is not None:
+            endpoint = replace(endpoint, default_deployment_name=before.default_deployment_name)
         return to_document(_stored(endpoint), base_url=base_url(request))
 
     @routes.get("/{name}", responses=answers(404, 503))
@@ -58,14 +59,18 @@ def router(parts: ServiceParts) -> APIRouter:
             pass
         return Response(status_code=204)
 
-    def _default_so_far(name: str) -> str | None:
+    def _before(name: str) -> Endpoint | None:
         try:
-            return parts.catalog.endpoint(name).default_deployment_name
+            return parts.catalog.endpoint(name)
         except NotFound:
             return None
 
     def _stored(endpoint: Endpoint) -> Endpoint:
-        parts.catalog.put(replace(endpoint, created_at=parts.clock.now()))
+        now, before = parts.clock.now(), _before(endpoint.name)
+        if before is None:
+            parts.catalog.put(replace(endpoint, created_at=now))
+        else:
+            parts.catalog.put(replace(endpoint, created_at=before.created_at, modified_at=now))
         return parts.catalog.endpoint(endpoint.name)
 
     return routes

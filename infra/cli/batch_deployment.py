@@ -7,16 +7,31 @@ from typing import Any
 import click
 
 from infra.cli.command import (
+    Changes,
     Noun,
     body,
     confirm,
     connected,
     endpoint_option,
+    file_option,
+    generic_update,
     name_option,
     placed,
     set_option,
     written,
     yes_option,
+)
+
+_LISTED = (
+    "id",
+    "name",
+    "model",
+    "code_configuration",
+    "environment",
+    "compute",
+    "tags",
+    "creation_context",
+    "provisioning_state",
 )
 
 
@@ -57,6 +72,34 @@ def create(
 @batch_deployment.command()
 @name_option
 @endpoint_option
+@file_option
+@click.option("--skip-script-validation", is_flag=True, help="Do not check the scoring script's syntax.")
+@generic_update
+def update(name: str, endpoint_name: str, file: str | None, skip_script_validation: bool, changes: Changes) -> Any:
+    """Change a deployment; jobs that were invoked before keep it as it was. A file replaces it.
+
+    Fields are named as `show` prints them: --set mini_batch_size=5. Example: tidemill batch-deployment update -n torch
+    -e pump-health --set retry_settings.timeout=60
+    """
+    from scoring.specs.deployment import parse_deployment
+    from scoring.specs.document import Document
+
+    with connected() as client:
+        shown = client.batch_deployments.show(endpoint_name, name)
+        given = None if file is None else written(file, (), name=name, endpoint_name=endpoint_name)
+        if given is not None:
+            shown = parse_deployment(given).model_dump(mode="json", exclude_none=True)
+        # files nest most fields under `settings`, and what is shown does not
+        spec = parse_deployment(changes.without_prefix("settings.").applied(Document(value=shown)))
+        with placed(given or Document(value={})):
+            return client.batch_deployments.update(
+                endpoint_name, name, body(spec), skip_script_validation=skip_script_validation
+            )
+
+
+@batch_deployment.command()
+@name_option
+@endpoint_option
 def show(name: str, endpoint_name: str) -> Any:
     """Show a deployment. Example: tidemill batch-deployment show -n torch -e pump-health"""
     with connected() as client:
@@ -68,7 +111,19 @@ def show(name: str, endpoint_name: str) -> Any:
 def list_(endpoint_name: str) -> Any:
     """List an endpoint's deployments. Example: tidemill batch-deployment list -e pump-health -o table"""
     with connected() as client:
-        return client.batch_deployments.list(endpoint_name)
+        found = client.batch_deployments.list(endpoint_name)
+    return [{key: deployment[key] for key in _LISTED} for deployment in found]
+
+
+@batch_deployment.command("list-jobs")
+@name_option
+@endpoint_option
+@click.option("-r", "--max-results", type=int, default=50, show_default=True, help="Most jobs shown.")
+def list_jobs(name: str, endpoint_name: str, max_results: int) -> Any:
+    """List a deployment's jobs, newest first. Example: tidemill batch-deployment list-jobs -n torch -e pump-health"""
+    with connected() as client:
+        found = client.batch_deployments.list_jobs(endpoint_name, name, max_results=max_results)
+    return [{"name": job["name"], "status": job["status"], "output": job["outputs"]["score"]["path"]} for job in found]
 
 
 @batch_deployment.command()

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
 
 from infra.cli.command import (
+    Changes,
     Noun,
     body,
     confirm,
     connected,
     file_option,
+    generic_update,
     name_option,
     placed,
     set_option,
     written,
     yes_option,
 )
+from infra.cli.invocation import invocation_document
 from scoring.errors import InvalidInput
+
+_LISTED = ("id", "name", "deployment_name", "location", "provisioning_state", "scoring_uri", "auth_mode")
 
 
 @click.group("batch-endpoint", cls=Noun)
@@ -45,9 +49,9 @@ def create(file: str | None, sets: tuple[str, ...], name: str | None) -> Any:
 @name_option
 @file_option
 @click.option("--defaults", multiple=True, metavar="deployment_name=NAME", help="Set the default deployment.")
-@set_option
-def update(name: str, file: str | None, defaults: tuple[str, ...], sets: tuple[str, ...]) -> Any:
-    """Change an endpoint.
+@generic_update
+def update(name: str, file: str | None, defaults: tuple[str, ...], changes: Changes) -> Any:
+    """Change an endpoint. What the file says, if there is one, replaces what was there.
 
     Example: tidemill batch-endpoint update -n pump-health --set defaults.deployment_name=torch
     """
@@ -62,9 +66,11 @@ def update(name: str, file: str | None, defaults: tuple[str, ...], sets: tuple[s
             parse(EndpointSpec, given)
             for key, value in given.value.items():
                 document = document.with_value((key,), value, origin=given.place((key,)) or file)
-        document = document.with_settings([f"defaults.{pair}" for pair in defaults]).with_settings(sets)
+        for pair in defaults:
+            document = document.with_settings([f"defaults.{pair}"])
+        document = changes.applied(document)
         spec = parse(EndpointSpec, document)
-        return client.batch_endpoints.update(name, spec.model_dump(mode="json", exclude_none=True))
+        return client.batch_endpoints.update(name, body(spec))
 
 
 @batch_endpoint.command()
@@ -79,7 +85,9 @@ def show(name: str) -> Any:
 def list_() -> Any:
     """List the endpoints. Example: tidemill batch-endpoint list --query "[].name" -o tsv"""
     with connected() as client:
-        return client.batch_endpoints.list()
+        found = client.batch_endpoints.list()
+    flat = ({**endpoint, "deployment_name": endpoint["defaults"]["deployment_name"]} for endpoint in found)
+    return [{key: endpoint[key] for key in _LISTED} for endpoint in flat]
 
 
 @batch_endpoint.command()
@@ -102,11 +110,20 @@ def list_jobs(name: str, max_results: int) -> Any:
 
 
 @batch_endpoint.command()
-@click.option("-n", "--name", help="The endpoint.")
+@click.option("-n", "--name", help="The endpoint; beats the file's.")
 @click.option("-d", "--deployment-name", help="The deployment; default the endpoint's default.")
-@click.option("-f", "--file", type=click.Path(), help="YAML file with input, output, deployment and settings.")
-@click.option("--input", "input_path", metavar="PATH", help="A folder or file, or a table such as lake://windows.")
-@click.option("--input-type", help="uri_folder (default), uri_file or table.")
+@click.option(
+    "-f", "--file", type=click.Path(), help="YAML file with inputs, outputs, deployment, endpoint and settings."
+)
+@click.option(
+    "--input",
+    "input_path",
+    metavar="PATH",
+    help="A folder or file, azureml:NAME:VERSION, azureml://datastores/D/paths/P, or a table such as lake://windows.",
+)
+@click.option("--input-type", help="uri_folder, uri_file or table; default what lies there.")
+@click.option("--inputs", metavar="JSON", help='The input by name: \'{"data": {"type": "uri_folder", "path": "…"}}\'.')
+@click.option("--outputs", metavar="JSON", help='The output by name: \'{"score": {"path": "…"}}\'.')
 @click.option("--output-path", metavar="PATH", help="Folder for the predictions; default the job's own.")
 @click.option("-m", "--mini-batch-size", help="For this job alone.")
 @click.option("-c", "--instance-count", help="For this job alone.")
@@ -117,9 +134,6 @@ def invoke(
     name: str | None,
     deployment_name: str | None,
     file: str | None,
-    input_path: str | None,
-    input_type: str | None,
-    output_path: str | None,
     sets: tuple[str, ...],
     **options: Any,
 ) -> Any:
@@ -130,16 +144,7 @@ def invoke(
     from scoring.specs.invocation import InvocationSpec
     from scoring.specs.validation import parse
 
-    is_table = input_path is not None and input_path.startswith("lake://")
-    document = written(
-        file,
-        sets,
-        deployment=deployment_name,
-        input__path=_absolute(input_path),
-        input__type=input_type or ("table" if is_table else None),
-        output__path=_absolute(output_path),
-        **options,
-    )
+    document = invocation_document(file, sets, deployment=deployment_name, **options)
     spec = parse(InvocationSpec, document)
     endpoint = name or spec.endpoint
     if endpoint is None:
@@ -147,7 +152,3 @@ def invoke(
     with connected() as client, placed(document):
         # a name on the command line beats the file's
         return client.batch_endpoints.invoke(endpoint, {**body(spec), "endpoint": endpoint.lower()})
-
-
-def _absolute(path: str | None) -> str | None:
-    return os.path.abspath(os.path.expanduser(path)) if path and ":" not in path else path

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -205,6 +205,16 @@ class Changes:
 
     asked: tuple[tuple[str, tuple[str, ...]], ...]
     force_string: bool = False
+
+    def without_prefix(self, prefix: str) -> Changes:
+        """The same changes with `prefix` taken off the paths that begin with it."""
+        return replace(
+            self,
+            asked=tuple(
+                (kind, tuple(v.removeprefix(prefix) if kind == "set" or not n else v for n, v in enumerate(values)))
+                for kind, values in self.asked
+            ),
+        )
 
     def applied(self, document: Document) -> Document:
         """The document as it is to be stored. Raises InvalidInput for a change that cannot be made."""

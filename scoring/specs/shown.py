@@ -62,7 +62,7 @@ def _endpoint(endpoint: Endpoint, base_url: str) -> Shown:
         "provisioning_state": "Succeeded",
         "scoring_uri": f"{base_url}/batch-endpoints/{endpoint.name}/jobs",
         "openapi_uri": f"{base_url}/openapi.json",
-        "creation_context": _created(endpoint.created_at),
+        "creation_context": _created(endpoint.created_at, endpoint.modified_at),
     }
 
 
@@ -104,7 +104,7 @@ def _deployment(deployment: Deployment) -> Shown:
         "error_threshold": deployment.error_threshold,
         "logging_level": deployment.logging_level,
         "provisioning_state": "Succeeded",
-        "creation_context": _created(deployment.created_at),
+        "creation_context": _created(deployment.created_at, deployment.modified_at),
     }
 
 
@@ -211,5 +211,5 @@ def time_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _created(moment: datetime | None) -> Shown:
-    return {"created_at": time_text(moment)}
+def _created(moment: datetime | None, modified: datetime | None = None) -> Shown:
+    return {"created_at": time_text(moment), "last_modified_at": time_text(modified or moment)}

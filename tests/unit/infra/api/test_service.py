@@ -135,6 +135,36 @@ def test_a_deployment_is_shown_flat_with_its_own_copy_of_the_code(service: Servi
     assert again.json()["code_configuration"] == shown["code_configuration"]
 
 
+def test_a_deployment_is_replaced_by_what_was_shown_and_changed(service: Service) -> None:
+    shown = service.ready().http.get("/batch-endpoints/pumps/deployments/torch").json()
+    service.clock.advance(timedelta(seconds=5))
+    path = "/batch-endpoints/pumps/deployments/torch"
+    changed = service.http.put(path, json=shown | {"mini_batch_size": 77}).json()
+    assert changed["mini_batch_size"] == 77
+    assert changed["creation_context"]["created_at"] == shown["creation_context"]["created_at"]
+    assert changed["creation_context"]["last_modified_at"] > shown["creation_context"]["last_modified_at"]
+    assert error_of(service.http.put(path, json=shown | {"name": "other"}), 400)["target"] == "name"
+    error_of(service.http.put("/batch-endpoints/pumps/deployments/absent", json=shown | {"name": "absent"}), 404)
+
+
+def test_compute_local_needs_no_cluster_to_be_made(service: Service) -> None:
+    service.ready()
+    response = service.http.post("/batch-endpoints/pumps/deployments", json=service.deployment(compute="local"))
+    assert response.json()["compute"] == "local"
+    assert service.http.get("/compute/local").json()["type"] == "amlcompute"
+
+
+def test_only_an_mlflow_model_is_deployed_without_a_script(service: Service) -> None:
+    service.ready()
+    body = service.deployment(name="bare", code_configuration=None)
+    error = error_of(service.http.post("/batch-endpoints/pumps/deployments", json=body), 400)
+    assert error["target"] == "code_configuration"
+    assert "and this one is custom_model" in error["message"]
+    body["model"]["type"] = "mlflow_model"
+    shown = service.http.post("/batch-endpoints/pumps/deployments", json=body).json()
+    assert shown["code_configuration"] is None
+
+
 # --- jobs -----------------------------------------------------------------------------------------------------------
 
 
