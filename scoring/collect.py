@@ -5,6 +5,9 @@ files with one stem, of which `MiniBatchResult.rows_path` names the first that e
 
 `.txt`             append_row: the lines as they go into the output file. A list or tuple: `str(item)`; a DataFrame:
                    `to_csv(header=None, index=None, sep=" ")`
+`.rows`            output_format csv: a JSON list of the columns, then CSV without a header
+`.ndjson`          output_format jsonl; and parquet, where the rows are no DataFrame: one JSON object a row
+`.feather`         output_format parquet: the returned DataFrame as an Arrow IPC file
 `.arrow`, `.jsonl` jobs whose rows are predictions: the returned DataFrame as an Arrow IPC file, or one JSON object a
                    row (a dict as it is, a number as {"score": …}, anything else as {"value": …}); for tables with the
                    index columns of the scored row (machine_id, window_start, window_end) where the script left them out
@@ -16,12 +19,13 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from scoring.deployment import Deployment, OutputAction
+from scoring.errors import JobFailed
 from scoring.job import Job, JobInputType, JobProgress
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatchOutcome, MiniBatchResult
 from scoring.plan import planned_items
 
-TEXT_SUFFIX = ".txt"
+OUTPUT_SUFFIXES = (".txt", ".rows", ".ndjson", ".feather")
 PREDICTION_SUFFIXES = (".arrow", ".jsonl")
 
 
@@ -35,13 +39,16 @@ def wants_predictions(job: Job) -> bool:
     return job.output.predictions or job.input.type is JobInputType.TABLE
 
 
-def text_path(result: MiniBatchResult) -> Path | None:
-    """The file of lines for the output file, or None where the mini-batch has none."""
-    return _existing(result, (TEXT_SUFFIX,))
+def output_paths(result: MiniBatchResult) -> list[Path]:
+    """The files of rows for the output file, in the order of the items: one, or one a part of a divided mini-batch.
+
+    Empty where the mini-batch has none. Raises JobFailed where one is gone.
+    """
+    return _existing(result, OUTPUT_SUFFIXES)
 
 
-def predictions_path(result: MiniBatchResult) -> Path | None:
-    """The `.arrow` or `.jsonl` file of a mini-batch's predictions, or None where it has none."""
+def prediction_paths(result: MiniBatchResult) -> list[Path]:
+    """The `.arrow` or `.jsonl` files of a mini-batch's predictions, as `output_paths`."""
     return _existing(result, PREDICTION_SUFFIXES)
 
 
@@ -112,8 +119,13 @@ def summary(counted: JobProgress) -> str:
     return text
 
 
-def _existing(result: MiniBatchResult, suffixes: Sequence[str]) -> Path | None:
-    if result.rows_path is None:
-        return None
-    stem = Path(result.rows_path)
-    return next((path for path in (stem.with_suffix(suffix) for suffix in suffixes) if path.exists()), None)
+def _existing(result: MiniBatchResult, suffixes: Sequence[str]) -> list[Path]:
+    if result.outcome is MiniBatchOutcome.FAILED or result.rows_path is None:
+        return []
+    found = []
+    for stem in map(Path, result.parts or (result.rows_path,)):
+        path = next((path for path in (stem.with_suffix(suffix) for suffix in suffixes) if path.exists()), None)
+        if path is None:
+            raise JobFailed(f"the result file of mini-batch {result.index} is gone: {stem}")
+        found.append(path)
+    return found

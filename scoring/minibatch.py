@@ -70,6 +70,7 @@ class MiniBatchResult:
     tries                     calls of `run` that were made, the last one included
     seconds                   wall time of the last try
     rows_path                 file of result rows (see scoring.collect), None where failed or summary_only
+    parts                     where it was divided to spare it a failing item: one such file for each part that succeeded
     error                     one line; `traceback` the user's traceback, where there is one
     worker                    `<instance>/process<NNN>` that made the last try
     """
@@ -83,6 +84,7 @@ class MiniBatchResult:
     seconds: float
     worker: str | None = None
     rows_path: str | None = None
+    parts: tuple[str, ...] = ()
     rows: int = 0
     error: str | None = None
     traceback: str | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from scoring.collect import wants_predictions, wants_text
+from scoring.deployment import OutputFormat
 from scoring.errors import JobFailed
 from scoring.job import Job, JobInputType
 from scoring.manifest import Manifest
@@ -60,7 +61,8 @@ class Workplace:
             "argv": _argv(job, self.output),
             "environment": _environment(job, self.output, model_path, nodes),
             "logging_level": deployment.logging_level,
-            "text": wants_text(job),
+            "text": wants_text(job) and deployment.output_format is OutputFormat.APPEND_ROW,
+            "output": _output(job),
             "predictions": wants_predictions(job),
             "table": _table(job, manifest),
             "input": {
@@ -155,6 +157,14 @@ def _environment(job: Job, output: Path, model_path: str, nodes: int) -> dict[st
         "AZUREML_RUN_ID": job.name,
         "AZUREML_EXPERIMENT_NAME": job.experiment_name or job.endpoint_name,
     }
+
+
+def _output(job: Job) -> dict[str, Any] | None:
+    """The rows for an output file with columns, or None."""
+    deployment = job.deployment
+    if not wants_text(job) or deployment.output_format is OutputFormat.APPEND_ROW:
+        return None
+    return {"format": deployment.output_format.value, "source": deployment.output_source}
 
 
 def _table(job: Job, manifest: Manifest) -> dict[str, Any] | None:

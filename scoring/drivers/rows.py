@@ -1,7 +1,8 @@
-"""What `run` returned, written to files: text lines for the output file, rows of columns for the predictions tables."""
+"""What `run` returned, written to files: lines or rows for the output file, rows for the predictions tables."""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -29,15 +30,31 @@ def is_frame(result: Any) -> bool:
     return pandas is not None and isinstance(result, pandas.DataFrame)
 
 
-def write(result: Any, stem: str, *, text: bool, predictions: bool, keys: Any = None) -> str | None:
+def write(
+    result: Any,
+    stem: str,
+    *,
+    text: bool,
+    predictions: bool,
+    keys: Any = None,
+    output: dict[str, Any] | None = None,
+    sources: list[str] | None = None,
+) -> str | None:
     """Write the rows beside `stem` (a path without suffix), whole and flushed to disk; return the first file's path.
 
-    keys  DataFrame of the scored rows' index columns, one row each; they are added where the script left them out,
-          if it returned one row for each
+    text     lines as Azure's append_row writes them
+    output   or rows with named columns: `format` (csv, jsonl, parquet), and `source`: with the file that each is of
+    keys     DataFrame of the scored rows' index columns, one row each; they are added where the script left them out,
+             if it returned one row for each
+    sources  the files that the items came from, one each
     """
     written = []
     if text:
         written.append(_whole(stem + ".txt", lambda path: _write_text(result, path)))
+    elif output is not None:
+        named = _named(result, _sources(sources, len(result)) if output.get("source") else None)
+        suffix, fill = _output_part(output["format"], named)
+        written.append(_whole(stem + suffix, lambda path: fill(named, path)))
     if predictions:
         if is_frame(result) and _arrow() is not None:
             written.append(_whole(stem + ".arrow", lambda path: _write_arrow(result, path, keys)))
@@ -79,6 +96,77 @@ def _encoded(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace")
+
+
+def _sources(sources: list[str] | None, count: int) -> list[str | None]:
+    """Known where there is one row an item, or where all items are of one file."""
+    if sources is not None and len(sources) == count:
+        return list(sources)
+    one = set(sources or ())
+    return [one.pop() if len(one) == 1 else None] * count
+
+
+def _named(result: Any, sources: list[str | None] | None) -> Any:
+    """The rows with their columns: a DataFrame, or a list of dicts. Raises WrongReturnType."""
+    if is_frame(result):
+        names = [str(name) for name in result.columns]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise WrongReturnType(f"returned a DataFrame with two columns {twice!r}")
+        if sources is None:
+            return result
+        _refuse_source(names)
+        return result.assign(source=sources)
+    records = [_as_named(item) for item in result]
+    if sources is not None:
+        for record, source in zip(records, sources):  # noqa: B905
+            _refuse_source(record)
+            record["source"] = source
+    return records
+
+
+def _refuse_source(names: Any) -> None:
+    if "source" in names:
+        raise WrongReturnType("returned a column 'source', and output_source adds one of that name; rename it")
+
+
+def _as_named(item: Any) -> dict[str, Any]:
+    """A dict's keys, a named tuple's names, the places of a list or tuple; anything else is the `prediction`."""
+    if hasattr(item, "_asdict"):
+        item = item._asdict()
+    if isinstance(item, (list, tuple)):
+        item = dict(enumerate(item))
+    if isinstance(item, dict):
+        return {str(key): _plain(value) for key, value in item.items()}
+    return {"prediction": _plain(item)}
+
+
+def _output_part(kind: str, named: Any) -> tuple[str, Callable[[Any, str], None]]:
+    """The ending of the part and what fills it; `storage.sinks.formats` makes one file of the parts."""
+    if kind == "csv":
+        return ".rows", _write_csv
+    if kind == "parquet" and is_frame(named) and _arrow() is not None:
+        return ".feather", lambda frame, path: _write_arrow(frame, path, None)
+    return ".ndjson", lambda rows, path: _write_json(rows, path, None)
+
+
+def _write_csv(named: Any, path: str) -> None:
+    """The first line is a JSON list of the columns' names; CSV without a header follows."""
+    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        if is_frame(named):
+            file.write(json.dumps([str(name) for name in named.columns]) + "\n")
+            if len(named.columns):
+                named.to_csv(file, header=False, index=False)
+            return
+        names = list(dict.fromkeys(name for record in named for name in record))
+        file.write(json.dumps(names) + "\n")
+        lines = csv.writer(file, lineterminator="\n")
+        for record in named:
+            lines.writerow([_cell(record.get(name)) for name in names])
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
 def _write_json(result: Any, path: str, keys: Any) -> None:

@@ -33,7 +33,8 @@ class Script:
     """One job's scoring script in this process. Another job in the same process loads its script anew.
 
     job  name, code (folder), script (file), output_dir, results (folder), logs (folder), node, process, argv,
-         environment, logging_level, text, predictions, table and input (see `inputs`)
+         environment, logging_level, text, output and predictions (see `rows`), table and
+         input (see `inputs`)
     """
 
     def __init__(self, job: dict[str, Any], environment: dict[str, str], load: Callable[[str], ModuleType]) -> None:
@@ -101,7 +102,13 @@ class Script:
             rows = self._rows.count(result)
             doing = f"writing what run() of {name} returned"
             path = self._rows.write(
-                result, message["stem"], text=self._job["text"], predictions=self._job["predictions"], keys=read.keys
+                result,
+                message["stem"],
+                text=self._job["text"],
+                predictions=self._job["predictions"],
+                keys=read.keys,
+                output=self._job.get("output"),
+                sources=read.sources,
             )
             return {"items": items, "rows": rows, "rows_path": path}
         except BaseException as error:

@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from scoring.collect import in_order, predictions_path
+from scoring.collect import in_order, prediction_paths
 from scoring.errors import JobFailed, TryAgain
 from scoring.job import Job, JobInputType
 from scoring.manifest import Manifest
-from scoring.minibatch import InputItem, MiniBatchOutcome, MiniBatchResult
+from scoring.minibatch import InputItem, MiniBatchResult
 from storage.lake.creation import opened
 from storage.lake.tables import PREDICTION_SCHEMA, PREDICTIONS
 
@@ -49,15 +49,12 @@ def prediction_batches(job: Job, manifest: Manifest, results: Sequence[MiniBatch
     """
     items = {mini_batch.index: mini_batch.items for mini_batch in manifest.mini_batches}
     for result in in_order(results):
-        if result.outcome is MiniBatchOutcome.FAILED or result.rows_path is None:
+        paths = prediction_paths(result)
+        tables = [table for table in map(read_rows, paths) if table.num_rows]
+        if not tables:
             continue
-        path = predictions_path(result)
-        if path is None:
-            raise JobFailed(f"the result file of mini-batch {result.index} is gone: {result.rows_path}")
-        rows = read_rows(path)
-        if rows.num_rows == 0:
-            continue
-        finished = datetime.fromtimestamp(path.stat().st_mtime_ns // 1000 / 1e6, UTC)
+        rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
+        finished = datetime.fromtimestamp(paths[-1].stat().st_mtime_ns // 1000 / 1e6, UTC)
         source = _sources(job, manifest, items[result.index], rows.num_rows)
         yield frame(rows, job=job, mini_batch=result.index, source=source, scored_at=finished)
 
@@ -107,6 +104,8 @@ def frame(
 def commit(lake: Path, job: Job, batches: Iterator[pa.RecordBatch]) -> bool:
     """Add a job's rows to the lake's predictions, in one commit, once: False where they were there already.
 
+    Of a job that was taken up again (`round`) they take the place of those that it has there, in that same commit.
+
     Raises TryAgain where another writer was faster, JobFailed as `prediction_batches`.
     """
     application = f"job/{job.name}"
@@ -115,20 +114,26 @@ def commit(lake: Path, job: Job, batches: Iterator[pa.RecordBatch]) -> bool:
     except (DeltaError, OSError) as error:
         raise TryAgain(f"the lake's table of predictions cannot be opened: {error}") from error
     # a sequential repeat is not refused by the log: whoever writes looks first
-    if table.transaction_version(application) is not None:
+    before = table.transaction_version(application)
+    if before is not None and before > job.round:
         return False
     dated = _Dated(batches)
     rows = pa.RecordBatchReader.from_batches(PREDICTIONS.schema, dated)
-    once = CommitProperties(app_transactions=[Transaction(application, 1, int(time.time() * 1000))])
+    once = CommitProperties(app_transactions=[Transaction(application, job.round + 1, int(time.time() * 1000))])
     try:
-        write_deltalake(table, rows, mode="append", commit_properties=once)
+        if before is None:
+            write_deltalake(table, rows, mode="append", commit_properties=once)
+        else:
+            own = "job_name = '{}'".format(job.name.replace("'", "''"))
+            write_deltalake(table, rows, mode="overwrite", predicate=own, commit_properties=once)
     except Exception as error:
         if dated.error is not None:
             raise dated.error from None
         if not isinstance(error, (DeltaError, OSError)):
             raise
         table.update_incremental()
-        if table.transaction_version(application) is not None:
+        now = table.transaction_version(application)
+        if now is not None and now > job.round:
             return False
         raise TryAgain(f"the predictions of job {job.name} could not be committed to the lake: {error}") from error
     return True

@@ -21,7 +21,7 @@ from storage.lake.predictions import prediction_batches
 from storage.lake.tables import PREDICTION_SCHEMA
 from storage.postgres.engine import transaction
 from storage.postgres.job_store import locked, write
-from storage.postgres.tables import schedules
+from storage.postgres.tables import predictions, schedules
 
 # a NULL is an empty cell and an empty text is "": every text is quoted, so COPY tells them apart
 _CSV = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
@@ -46,6 +46,8 @@ class PostgresFinisher:
             if stored.status is not JobStatus.FINALIZING:
                 raise Conflict(f"job {job.name} is {stored.status}, and only a job that is Finalizing can complete")
             if wants_predictions(job):
+                if job.round:
+                    connection.execute(sa.delete(predictions).where(predictions.c.job_name == job.name))
                 copy_predictions(connection, prediction_batches(job, manifest, results))
             if job.schedule_name is not None and manifest.to_version is not None:
                 _advance(connection, job.schedule_name, job.input.path, manifest)

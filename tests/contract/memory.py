@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from scoring.collect import text_path
+from scoring.collect import output_paths
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
@@ -329,8 +329,7 @@ class MemoryFinisher:
 def _lines(result: MiniBatchResult) -> list[str]:
     if result.outcome is MiniBatchOutcome.FAILED:
         return []
-    path = text_path(result)
-    return path.read_text().splitlines() if path is not None else []
+    return [line for path in output_paths(result) for line in path.read_text().splitlines()]
 
 
 def _found(kind: str, shelf: Mapping[str, T], name: str) -> T:

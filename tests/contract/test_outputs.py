@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
-from scoring.deployment import OutputAction
+from scoring.deployment import OutputAction, OutputFormat
 from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, TryAgain
 from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus
 from scoring.manifest import Manifest
@@ -27,8 +27,8 @@ from storage.postgres.engine import create_engine
 from storage.postgres.job_store import PostgresJobStore
 from storage.postgres.schedule_store import PostgresScheduleStore
 from storage.postgres.tables import predictions
-from storage.sinks.append_row import AppendRow
 from storage.sinks.delta_predictions import DeltaPredictions
+from storage.sinks.output_file import OutputFile
 from storage.sinks.places import Places, all_sinks
 from storage.sinks.postgres_predictions import PostgresFinisher
 from tests.contract.memory import MemoryFinisher, MemoryJobStore, MemoryScheduleStore, MemorySink
@@ -122,10 +122,10 @@ class TestMemorySink(SinkContract):
         return [line for lines in sink.rows.values() for line in lines]
 
 
-class TestAppendRow(SinkContract):
+class TestOutputFile(SinkContract):
     @pytest.fixture
     def sink(self, tmp_path: Path) -> OutputSink:
-        return AppendRow(Places(lake=tmp_path / "lake", jobs=tmp_path / "jobs"))
+        return OutputFile(Places(lake=tmp_path / "lake", jobs=tmp_path / "jobs"))
 
     def lines(self, sink: OutputSink, tmp_path: Path) -> Sequence[str]:
         return (tmp_path / "out" / "rows.csv").read_text().splitlines()
@@ -150,6 +150,47 @@ class TestAppendRow(SinkContract):
             scored.commit(sink)
         assert taken.read_text() == "precious"
         assert os.listdir(tmp_path / "out") == ["rows.csv"]
+
+    def test_a_file_is_replaced_whole_where_the_invocation_says_so(self, sink: OutputSink, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "rows.csv").write_text("older, and longer than what comes now" * 9)
+        scored = Scored(tmp_path, output=JobOutput(path=str(tmp_path / "out"), overwrite=True))
+        for _ in range(2):
+            sink.check(scored.job)
+            assert scored.commit(sink) == 4
+        assert self.lines(sink, tmp_path) == ["0 first", "0 second", "1 first", "1 second"]
+        assert os.listdir(tmp_path / "out") == ["rows.csv"]
+
+    def test_a_folder_of_that_name_is_never_replaced(self, sink: OutputSink, tmp_path: Path) -> None:
+        (tmp_path / "out" / "rows.csv").mkdir(parents=True)
+        scored = Scored(tmp_path, output=JobOutput(path=str(tmp_path / "out"), overwrite=True))
+        for ask in (lambda: sink.check(scored.job), lambda: scored.commit(sink)):
+            with pytest.raises(Conflict, match="exists already"):
+                ask()
+
+    def test_columns_are_written_once_over_all_mini_batches(self, sink: OutputSink, tmp_path: Path) -> None:
+        deployment = a_deployment(output_format=OutputFormat.CSV, output_file_name="rows.csv")
+        scored = Scored(tmp_path, deployment=deployment)
+        for result in scored.results[:2]:
+            assert result.rows_path is not None
+            Path(result.rows_path).unlink()
+            Path(result.rows_path).with_suffix(".rows").write_text(f'["n", "word"]\n{result.index},first\n')
+        for _ in range(2):
+            assert scored.commit(sink) == 4
+        assert self.lines(sink, tmp_path) == ["n,word", "0,first", "1,first"]
+
+    def test_a_divided_mini_batch_gives_the_rows_of_its_parts_in_their_order(
+        self, sink: OutputSink, tmp_path: Path
+    ) -> None:
+        scored = Scored(tmp_path)
+        first = str(tmp_path / "jobs" / scored.job.name / "results" / "0.txt")
+        other = first.replace("0.txt", "0.part.txt")
+        Path(other).write_text("0 third\n")
+        divided = [
+            replace(result, parts=(first, other), rows=3) if result.index == 0 else result for result in scored.results
+        ]
+        assert sink.commit(scored.job, scored.manifest, divided) == 5
+        assert self.lines(sink, tmp_path) == ["0 first", "0 second", "0 third", "1 first", "1 second"]
 
     def test_two_jobs_cannot_write_one_file(self, sink: OutputSink, tmp_path: Path) -> None:
         Scored(tmp_path).commit(sink)

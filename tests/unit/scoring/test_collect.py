@@ -12,16 +12,17 @@ from scoring.collect import (
     first_error,
     first_traceback,
     in_order,
-    predictions_path,
+    output_paths,
+    prediction_paths,
     progress,
     succeeded_items,
     summary,
-    text_path,
     threshold_reason,
     wants_predictions,
     wants_text,
 )
 from scoring.deployment import CodeConfiguration, Deployment, OutputAction
+from scoring.errors import JobFailed
 from scoring.job import Job, JobInput, JobInputType, JobOutput, JobProgress
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult
@@ -137,10 +138,21 @@ def test_rows_are_found_beside_the_named_file(tmp_path: Path) -> None:
     (tmp_path / "000001.e1.2.txt").touch()
     (tmp_path / "000001.e1.2.jsonl").touch()
     found = result(1, 1, 1, rows_path=f"{stem}.txt")
-    assert text_path(found) == tmp_path / "000001.e1.2.txt"
-    assert predictions_path(found) == tmp_path / "000001.e1.2.jsonl"
-    assert text_path(result(1, 1, 1)) is None
-    assert predictions_path(result(1, 1, 1, rows_path=str(tmp_path / "other.e1.1.txt"))) is None
+    assert output_paths(found) == [tmp_path / "000001.e1.2.txt"]
+    assert prediction_paths(found) == [tmp_path / "000001.e1.2.jsonl"]
+    assert output_paths(result(1, 1, 1)) == []
+
+
+def test_the_parts_of_a_divided_mini_batch_are_found_in_their_order(tmp_path: Path) -> None:
+    stems = [str(tmp_path / f"000001.e1.{name}.rows") for name in ("4", "3")]
+    for stem in stems:
+        Path(stem).touch()
+    assert output_paths(result(1, 1, 1, rows_path=stems[0], parts=tuple(stems))) == [Path(stem) for stem in stems]
+
+
+def test_a_result_file_that_is_gone_stops_the_job_by_name(tmp_path: Path) -> None:
+    with pytest.raises(JobFailed, match="the result file of mini-batch 1 is gone"):
+        prediction_paths(result(1, 1, 1, rows_path=str(tmp_path / "other.e1.1.txt")))
 
 
 def test_the_summary_names_what_went_wrong_only_if_something_did() -> None:

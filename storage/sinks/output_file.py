@@ -1,4 +1,4 @@
-"""`append_row`: the lines that every mini-batch returned, in one file, in the order of the manifest."""
+"""The output file: the rows that every mini-batch returned, in one file, in the order of the input."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-from scoring.collect import in_order, text_path, wants_text
-from scoring.errors import Conflict, InvalidInput, JobFailed
+from scoring.collect import in_order, output_paths, wants_text
+from scoring.errors import Conflict, InvalidInput
 from scoring.job import Job
 from scoring.manifest import Manifest
-from scoring.minibatch import MiniBatchOutcome, MiniBatchResult
+from scoring.minibatch import MiniBatchResult
+from storage.sinks import formats
 from storage.sinks.places import Places
 
 MARKER = "append_row.json"
 """In the job's folder: path and sha256 of the output file, written before the file gets its name."""
 
 
-class AppendRow:
-    """Writes `<output folder>/<output_file_name>`; never over a file that this job did not write."""
+class OutputFile:
+    """Writes `<output folder>/<output_file_name>`, over a file that this job did not write only where it may."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
 
     def check(self, job: Job) -> None:
-        """Raises Conflict where the file exists and is not this job's, InvalidInput where the folder cannot be."""
+        """Raises Conflict where the file may not be replaced, InvalidInput where the folder cannot be."""
         if not wants_text(job):
             return
         target = self._target(job)
-        if _exists(target) and self._marked(job, target) is None:
+        if _exists(target) and self._marked(job, target) is None and not _may_replace(job, target):
             raise _taken(target)
         above = next(folder for folder in target.parents if _exists(folder))
         if not above.is_dir():
@@ -44,20 +43,21 @@ class AppendRow:
     def commit(self, job: Job, manifest: Manifest, results: Sequence[MiniBatchResult]) -> int:
         if not wants_text(job):
             return 0
-        parts = [r for r in in_order(results) if r.outcome is MiniBatchOutcome.SUCCEEDED and r.rows_path is not None]
-        rows = sum(part.rows for part in parts)
+        parts = [path for result in in_order(results) for path in output_paths(result)]
+        rows = sum(result.rows for result in results if result.rows_path is not None)
         target = self._target(job)
         if self._is_done(job, target):
             return rows
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{target.name}.{job.name}.tmp")
         with half.open("wb") as file:
-            digest = _copy(parts, file)
+            formats.write(job.deployment, parts, file)
             file.flush()
             os.fsync(file.fileno())
+        digest = _digest(half)
         self._mark(job, target, digest)
         try:
-            _name(half, target)
+            _name(half, target, replace=_may_replace(job, target))
         finally:
             half.unlink(missing_ok=True)
         _sync_folder(target.parent)
@@ -71,12 +71,11 @@ class AppendRow:
         if not _exists(target):
             return False
         digest = self._marked(job, target)
-        if digest is None or not target.is_file():
+        if digest is not None and target.is_file() and _digest(target) == digest:
+            return True
+        if not _may_replace(job, target):
             raise _taken(target)
-        with target.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                raise _taken(target)
-        return True
+        return False
 
     def _marker(self, job: Job) -> Path:
         return self._places.jobs / job.name / MARKER
@@ -101,20 +100,20 @@ class AppendRow:
         return str(written["sha256"]) if written["path"] == str(target) else None
 
 
-def _copy(parts: Sequence[MiniBatchResult], file: BinaryIO) -> str:
-    for part in parts:
-        path = text_path(part)
-        if path is None:
-            raise JobFailed(f"the result file of mini-batch {part.index} is gone: {part.rows_path}")
-        with path.open("rb") as lines:
-            shutil.copyfileobj(lines, file, 1 << 20)
-    file.flush()
-    with open(file.name, "rb") as written:
-        return hashlib.file_digest(written, "sha256").hexdigest()
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _name(half: Path, target: Path) -> None:
+def _may_replace(job: Job, target: Path) -> bool:
+    return job.output.overwrite and not target.is_dir()
+
+
+def _name(half: Path, target: Path, *, replace: bool) -> None:
     """Give the file its name, unless the name is taken: a rename would replace what came there meanwhile."""
+    if replace:
+        half.replace(target)
+        return
     try:
         os.link(half, target)
     except FileExistsError:
@@ -134,7 +133,8 @@ def _exists(path: Path) -> bool:
 
 def _taken(target: Path) -> Conflict:
     return Conflict(
-        f"the output file {target} exists already; name another output folder or output_file_name, or remove the file"
+        f"the output file {target} exists already; name another output folder or output_file_name, "
+        "remove the file, or invoke with --overwrite"
     )
 
 
