@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
-from infra.cli.command import Noun, body, connected, file_option, name_option, placed, set_option, tags_of, written
-from scoring.errors import InvalidInput
+from infra.cli.asset_verbs import add_asset_verbs, chosen_version, label_option, version_option
+from infra.cli.command import (
+    Noun,
+    body,
+    connected,
+    file_option,
+    name_option,
+    note,
+    placed,
+    set_option,
+    tags_of,
+    written,
+)
 
 
 @click.group(cls=Noun)
@@ -18,10 +30,12 @@ def model() -> None:
 @model.command()
 @click.option("-n", "--name", help="Its name.")
 @click.option("-v", "--version", help="Its version; default the next number.")
-@click.option("-p", "--path", type=click.Path(), help="The file or folder to register.")
+@click.option("-p", "--path", help="The file or folder to register.")
 @file_option
 @click.option("-t", "--type", "type_", help="custom_model (default) or mlflow_model.")
-@click.option("--description", help="What it is, for people.")
+@click.option("-s", "--stage", help="Its stage in your own process, such as Production.")
+@click.option("--datastore", help="Kept for Azure's files; without effect here.")
+@click.option("-d", "--description", help="What it is, for people.")
 @click.option("--tags", multiple=True, metavar="NAME=VALUE", help="Labels of your own; several may follow.")
 @set_option
 def create(
@@ -36,14 +50,10 @@ def create(
 
     Example: tidemill model create -n pump-health --path ./model
     """
-    import os
-
     from scoring.specs.model import ModelSpec
     from scoring.specs.validation import parse
 
-    # an option's path is relative to where it was typed, a file's to the file
-    absolute = os.path.abspath(path) if path else path
-    document = written(file, sets, path=absolute, type=type_, tags=tags_of(tags), **options)
+    document = written(file, sets, path=typed_path(path), type=type_, tags=tags_of(tags), **options)
     spec = parse(ModelSpec, document)
     with connected() as client, placed(document):
         return client.models.create(body(spec))
@@ -51,20 +61,24 @@ def create(
 
 @model.command()
 @name_option
-@click.option("-v", "--version", help="Its version; default the latest.")
-@click.option("-l", "--label", help="Only latest.")
-def show(name: str, version: str | None, label: str | None) -> Any:
-    """Show a version of a model. Example: tidemill model show -n pump-health --query version -o tsv"""
-    if label not in {None, "latest"}:
-        raise InvalidInput(f"found '{label}'; the only label is latest", place="--label")
+@version_option
+@label_option
+@click.option("-p", "--download-path", default=".", show_default=True, help="Folder to write to.")
+def download(name: str, version: str | None, label: str | None, download_path: str) -> None:
+    """Write a model's files below the folder, in a folder of the model's name.
+
+    Example: tidemill model download -n pump-health -v 1 -p ./kept
+    """
     with connected() as client:
-        return client.models.show(name, version or "latest")
+        target = client.models.download(name, chosen_version(version, label), download_path)
+    note(f"downloaded to {target}")
 
 
-@model.command("list")
-@click.option("-n", "--name", help="List all versions of this one.")
-@click.option("-r", "--max-results", type=int, help="At most so many.")
-def list_(name: str | None, max_results: int | None) -> Any:
-    """List the models, or the versions of one. Example: tidemill model list -n pump-health -o table"""
-    with connected() as client:
-        return client.models.list(name)[:max_results]
+def typed_path(path: str | None) -> str | None:
+    """A path that was typed is relative to where it was typed, one in a file to the file."""
+    if path is None or ":" in path:
+        return path
+    return os.path.abspath(os.path.expanduser(path)) if path else path
+
+
+add_asset_verbs(model, lambda client: client.models, has_stage=True)

@@ -7,12 +7,13 @@ from typing import Self
 
 import httpx2
 
+from infra.client.assets import DataClient, EnvironmentsClient, ModelsClient
 from infra.client.batch_deployments import BatchDeploymentsClient
 from infra.client.batch_endpoints import BatchEndpointsClient
 from infra.client.compute import ComputeClient
 from infra.client.connection import Connection, Document
+from infra.client.datastores import DatastoresClient
 from infra.client.jobs import JobsClient
-from infra.client.models import ModelsClient
 from infra.client.schedules import SchedulesClient
 
 
@@ -33,6 +34,9 @@ class TidemillClient:
         self._connection = Connection(base_url, timeout_seconds=timeout_seconds, transport=transport)
         self.compute = ComputeClient(self._connection)
         self.models = ModelsClient(self._connection)
+        self.data = DataClient(self._connection)
+        self.environments = EnvironmentsClient(self._connection)
+        self.datastores = DatastoresClient(self._connection)
         self.batch_endpoints = BatchEndpointsClient(self._connection)
         self.batch_deployments = BatchDeploymentsClient(self._connection)
         self.jobs = JobsClient(self._connection)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
 from urllib.parse import quote
 
 import httpx2
@@ -62,6 +64,30 @@ class Connection:
     def delete(self, path: str) -> None:
         self._send("DELETE", path)
 
+    def act(self, path: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """A POST that answers with nothing."""
+        self._send("POST", path, parameters=parameters)
+
+    def send(self, path: str, content: Callable[[], Iterator[bytes]]) -> Document:
+        """PUT a tar; `content` begins it anew for each try. Raises as `one`."""
+        headers = {"content-type": "application/x-tar"}
+        answer = self._send("PUT", path, headers=headers, content=content)
+        if not isinstance(answer, dict):
+            raise ServiceFailed(f"the service answered PUT {path} with {type(answer).__name__}, not an object")
+        return answer
+
+    @contextmanager
+    def received(self, path: str) -> Iterator[IO[bytes]]:
+        """The bytes that a GET answers with, as they come. Raises as `one`, and TryAgain where they end too early."""
+        try:
+            with self._http.stream("GET", path) as response:
+                if not response.is_success:
+                    response.read()
+                    _content(response)
+                yield io.BufferedReader(_Incoming(response.iter_bytes(1 << 20)), 1 << 20)
+        except httpx2.TransportError as error:
+            raise TryAgain(f"the service at {self.base_url} broke off {path}: {_reason(error)}") from error
+
     def _send(
         self,
         method: str,
@@ -71,6 +97,7 @@ class Connection:
         parameters: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool = True,
+        content: Callable[[], Iterator[bytes]] | None = None,
     ) -> Any:
         """The answer's JSON, None for an answer without a body.
 
@@ -80,7 +107,9 @@ class Connection:
         known = {key: value for key, value in (parameters or {}).items() if value is not None}
         for pause in (*(_PAUSES if repeat else ()), None):
             try:
-                response = self._http.request(method, path, json=body, params=known, headers=dict(headers or {}))
+                response = self._http.request(
+                    method, path, json=body, params=known, headers=dict(headers or {}), content=content and content()
+                )
             except httpx2.TimeoutException as error:
                 raise TryAgain(f"the service at {self.base_url} did not answer {method} {path} in time") from error
             except httpx2.TransportError as error:
@@ -91,6 +120,25 @@ class Connection:
                     return _content(response)
             time.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+
+class _Incoming(io.RawIOBase):
+    """Pieces of an answer as one file to read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            self._left = next(self._pieces, b"")
+        taken = self._left[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._left = self._left[len(taken) :]
+        return len(taken)
 
 
 def segment(name: str) -> str:

@@ -1,0 +1,62 @@
+"""Local files for a service that may be on another machine.
+
+A path that the service sees as this process does is given as it is; anything else is sent, once for each content, and
+the document names what the service made of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.client.connection import Connection, Document
+from scoring.errors import NotFound
+from storage.archive import packed
+from storage.content import code_content, hash_of, named_content
+
+MODELS, CODE, BUILDS, DATA = "models", "code", "builds", "data"
+
+
+class Uploads:
+    """What a document names on this machine becomes what the service can read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def field(self, document: Mapping[str, Any], path: str, kind: str) -> Document:
+        """The document with the local path at `path` (`model.path`) handed over; unchanged where there is none."""
+        name, _, rest = path.partition(".")
+        inner = document.get(name)
+        if rest:
+            return {**document, name: self.field(inner, rest, kind)} if isinstance(inner, Mapping) else dict(document)
+        if not isinstance(inner, str):
+            return dict(document)
+        return {**document, name: self.hand_over(inner, kind, place=path)}
+
+    def hand_over(self, written: str, kind: str, *, place: str) -> str:
+        """The path that the service knows it by. One that does not exist here is left for the service to judge."""
+        path = Path(os.path.abspath(os.path.expanduser(written)))
+        if not written or not path.exists():
+            return written
+        return str(path) if self._is_seen(path) else self._sent(path, kind, place)
+
+    def _is_seen(self, path: Path) -> bool:
+        state = path.stat()
+        body = {
+            "path": str(path),
+            "inode": state.st_ino,
+            "size": state.st_size,
+            "mtime_ns": state.st_mtime_ns,
+        }
+        return bool(self._connection.one("POST", "/uploads/seen", body=body)["seen"])
+
+    def _sent(self, path: Path, kind: str, place: str) -> str:
+        found = named_content(path, place) if kind in {MODELS, DATA} else code_content(path, place)
+        address = f"/uploads/{kind}/{hash_of(found, place)}"
+        try:
+            kept = self._connection.one("GET", address)
+        except NotFound:
+            kept = self._connection.send(address, lambda: packed(found, place))
+        return str(kept["path"])
