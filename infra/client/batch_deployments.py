@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.client.connection import Connection, Document, Documents, segment
+from infra.client.uploads import Uploads
 
 
 class BatchDeploymentsClient:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._uploads = Uploads(connection)
 
     def create(
         self,
@@ -24,7 +26,7 @@ class BatchDeploymentsClient:
         return self._connection.one(
             "POST",
             _path(endpoint_name),
-            body=document,
+            body=self._uploads.of_deployment(document),
             parameters={"set_default": set_default, "skip_script_validation": skip_script_validation},
         )
 
@@ -35,7 +37,7 @@ class BatchDeploymentsClient:
         return self._connection.one(
             "PUT",
             f"{_path(endpoint_name)}/{segment(name)}",
-            body=document,
+            body=self._uploads.of_deployment(document),
             parameters={"skip_script_validation": skip_script_validation},
         )
 

@@ -7,11 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from infra.client.connection import Connection, Document, Documents, segment
+from infra.client.uploads import Uploads
 
 
 class BatchEndpointsClient:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._uploads = Uploads(connection)
 
     def create(self, document: Mapping[str, Any]) -> Document:
         """Create, or replace the description of one that exists; its deployments stay."""
@@ -43,7 +45,9 @@ class BatchEndpointsClient:
         headers = {"repeatability_request-id": request_key or str(uuid4())}
         if deployment_name is not None:
             headers["azureml-model-deployment"] = deployment_name
-        return self._connection.one("POST", f"{_path(name)}/jobs", body=document, headers=headers)
+        return self._connection.one(
+            "POST", f"{_path(name)}/jobs", body=self._uploads.of_invocation(document), headers=headers
+        )
 
     def list_jobs(self, name: str, *, deployment_name: str | None = None, max_results: int | None = None) -> Documents:
         """Newest first."""

@@ -35,6 +35,22 @@ class Uploads:
             return dict(document)
         return {**document, name: self.hand_over(inner, kind, place=path)}
 
+    def of_deployment(self, document: Mapping[str, Any]) -> Document:
+        """A deployment's document with the files that it names."""
+        given = self.field(document, "model.path", MODELS)
+        given = self.field(given, "code_configuration.code", CODE)
+        return self.field(given, "environment.build.path", BUILDS)
+
+    def of_invocation(self, document: Mapping[str, Any]) -> Document:
+        """An invocation's document with the files that it names."""
+        given = self.field(document, "input.path", DATA)
+        several = given.get("inputs")
+        if not isinstance(several, Mapping):
+            return given
+        for name in several:
+            several = self.field(several, f"{name}.path", DATA) if "." not in str(name) else several
+        return {**given, "inputs": several}
+
     def hand_over(self, written: str, kind: str, *, place: str) -> str:
         """The path that the service knows it by. One that does not exist here is left for the service to judge."""
         path = Path(os.path.abspath(os.path.expanduser(written)))
