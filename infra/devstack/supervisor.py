@@ -210,6 +210,9 @@ class Supervisor:
         elif one.unready_at is None:
             one.unready_at = now
             self._say(one, "unready")
+        elif not all(self._satisfied(name) for name in one.needs):
+            # it cannot answer well without what it needs, and may be in the middle of work that it will go on with
+            one.unready_at = now
         elif now - one.unready_at > HANGING_SECONDS:
             self._kill(one, now, f"did not answer for {HANGING_SECONDS:.0f} s")
 

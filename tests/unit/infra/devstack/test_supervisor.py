@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.devstack import supervisor as supervision
 from infra.devstack.backoff import RestartPolicy
 from infra.devstack.errors import NotUsable
 from infra.devstack.parts import Part, Progress
@@ -39,7 +40,7 @@ def part(
 
 
 def run_until(
-    supervisor: Supervisor, home: Home, done: Callable[[StackState], bool], limit: float = 20
+    supervisor: Supervisor, home: Home, done: Callable[[StackState], bool], limit: float = 60
 ) -> tuple[StackState, str | None]:
     """Run until `done` holds for the state that others see; that state, and what `run` returned."""
     deadline = time.monotonic() + limit
@@ -122,6 +123,28 @@ def test_a_part_that_never_gets_ready_is_ended_at_its_limit(home: Home) -> None:
     supervisor = Supervisor(home=home, parts=[slow], policy=RestartPolicy(first=0.01))
     state, _ = run_until(supervisor, home, lambda state: state.parts[0].restarts >= 1)
     assert state.parts[0].last_error == "was not ready within 0 s"
+
+
+@pytest.mark.parametrize("is_store_away", [True, False])
+def test_a_part_that_hangs_is_replaced_unless_what_it_needs_is_away(
+    home: Home, monkeypatch: pytest.MonkeyPatch, is_store_away: bool
+) -> None:
+    monkeypatch.setattr(supervision, "HANGING_SECONDS", 0.3)
+    monkeypatch.setattr(supervision, "PROBE_SECONDS", 0.05)
+    away = home.root / "away"
+    store = part(home, "store", SLEEP, ready=lambda _: not (away.exists() and is_store_away))
+    service = part(home, "service", SLEEP, after=("store",), ready=lambda _: not away.exists())
+    supervisor = Supervisor(home=home, parts=[store, service], policy=RestartPolicy(first=0.01))
+
+    def done(state: StackState) -> bool:
+        if state.state == "ready":
+            away.touch()
+        return by_name(state)["store" if is_store_away else "service"].restarts >= 1
+
+    state, _ = run_until(supervisor, home, done)
+    told = by_name(state)["store" if is_store_away else "service"].last_error
+    assert told == "did not answer for 0 s"
+    assert by_name(state)["service" if is_store_away else "store"].restarts == 0
 
 
 def test_no_grandchild_outlives_the_stop(home: Home) -> None:
