@@ -70,7 +70,7 @@ class MiniBatchResult:
     tries                     calls of `run` that were made, the last one included
     seconds                   wall time of the last try
     rows_path                 file of result rows (see scoring.collect), None where failed or summary_only
-    parts                     where it was divided to spare it a failing item: one such file for each part that succeeded
+    parts                     of one that was divided (see scoring.division): one such file a part that succeeded
     error                     one line; `traceback` the user's traceback, where there is one
     worker                    `<instance>/process<NNN>` that made the last try
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -64,6 +65,7 @@ class InvocationSpec(Spec):
     """One invocation. What Azure lets an invocation change of its deployment can be changed here, and no more.
 
     A model's deployment has one input and one output: `inputs` and `outputs` name one each, and the names say nothing.
+    `overwrite` is tidemill's own: an output file that exists is replaced.
     """
 
     NOT_HERE: ClassVar[Mapping[str, str]] = {
@@ -81,6 +83,7 @@ class InvocationSpec(Spec):
     output: OutputSpec | None = None
     outputs: NamedOutputs = Field(default_factory=dict)
     output_dataset: OutputDataset | None = None
+    overwrite: bool = False
     endpoint: EndpointName | None = None
     deployment: ResourceName | None = None
     mini_batch_size: BatchSize | None = None
@@ -125,9 +128,11 @@ class InvocationSpec(Spec):
 
     def _job_output(self) -> JobOutput:
         if self.output_dataset is None:
-            return self.the_output.job_output()
+            found = self.the_output.job_output()
+            return replace(found, overwrite=self.overwrite or found.overwrite)
         store, path = bare_name(self.output_dataset.datastore_id.rstrip("/")), self.output_dataset.path.strip("/")
-        return JobOutput(path=f"azureml://datastores/{store.rpartition('/')[2]}/paths/{path}")
+        folder = f"azureml://datastores/{store.rpartition('/')[2]}/paths/{path}"
+        return JobOutput(path=folder, overwrite=self.overwrite)
 
     def invocation(self) -> Invocation:
         size = None if self.mini_batch_size is None else MiniBatchSize.parse(self.mini_batch_size)
