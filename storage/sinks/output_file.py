@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from scoring.collect import in_order, output_paths, wants_text
 from scoring.errors import Conflict, InvalidInput
@@ -22,7 +23,10 @@ MARKER = "append_row.json"
 
 
 class OutputFile:
-    """Writes `<output folder>/<output_file_name>`, over a file that this job did not write only where it may."""
+    """Writes `<output folder>/<output_file_name>`, over a file that this job did not write only where it may.
+
+    A job that was taken up again (`round`) replaces the file of its round before, unless somebody has changed that.
+    """
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -54,10 +58,10 @@ class OutputFile:
             formats.write(job.deployment, parts, file)
             file.flush()
             os.fsync(file.fileno())
-        digest = _digest(half)
-        self._mark(job, target, digest)
+        digest, own = _digest(half), self._of_earlier_round(job, target)
+        self._mark(job, target, digest, before=own)
         try:
-            _name(half, target, replace=_may_replace(job, target))
+            _name(half, target, replace=own is not None or _may_replace(job, target))
         finally:
             half.unlink(missing_ok=True)
         _sync_folder(target.parent)
@@ -70,34 +74,45 @@ class OutputFile:
         """Whether the file stands there from an earlier try. Raises Conflict for somebody else's."""
         if not _exists(target):
             return False
-        digest = self._marked(job, target)
-        if digest is not None and target.is_file() and _digest(target) == digest:
-            return True
-        if not _may_replace(job, target):
+        written = self._marked(job, target)
+        if written is not None and target.is_file() and _digest(target) == written["sha256"]:
+            return int(written.get("round", 0)) == job.round
+        if self._of_earlier_round(job, target) is None and not _may_replace(job, target):
             raise _taken(target)
         return False
 
     def _marker(self, job: Job) -> Path:
         return self._places.jobs / job.name / MARKER
 
-    def _mark(self, job: Job, target: Path, digest: str) -> None:
+    def _of_earlier_round(self, job: Job, target: Path) -> str | None:
+        """The hash of the file that stands there, where it is what an earlier round of this job wrote."""
+        written = self._marked(job, target)
+        if written is None or not target.is_file():
+            return None
+        found = _digest(target)
+        if found == written["sha256"] and written.get("round", 0) < job.round:
+            return found
+        # the new file was about to take its place
+        return found if found == written.get("before") else None
+
+    def _mark(self, job: Job, target: Path, digest: str, *, before: str | None) -> None:
         marker = self._marker(job)
         marker.parent.mkdir(parents=True, exist_ok=True)
         half = marker.with_suffix(".tmp")
         with half.open("w") as file:
-            json.dump({"path": str(target), "sha256": digest}, file)
+            json.dump({"path": str(target), "sha256": digest, "round": job.round, "before": before}, file)
             file.flush()
             os.fsync(file.fileno())
         half.replace(marker)
         _sync_folder(marker.parent)
 
-    def _marked(self, job: Job, target: Path) -> str | None:
-        """The hash of the file that this job has written, or was about to; None where it has not come so far."""
+    def _marked(self, job: Job, target: Path) -> dict[str, Any] | None:
+        """What is noted of the file that this job has written, or was about to; None where it has not come so far."""
         try:
-            written = json.loads(self._marker(job).read_text())
+            written: dict[str, Any] = json.loads(self._marker(job).read_text())
         except FileNotFoundError:
             return None
-        return str(written["sha256"]) if written["path"] == str(target) else None
+        return written if written["path"] == str(target) else None
 
 
 def _digest(path: Path) -> str:
