@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ingestion.checkpoint import Progress
     from ingestion.kafka.publisher import KafkaReadingPublisher
     from ingestion.sensors.faults import FaultEpisode
+    from scoring.environments.deployments import DeploymentEnvironments
+    from scoring.environments.store import EnvironmentStore
     from scoring.job import Job
     from scoring.ports import (
         AssetStore,
@@ -141,6 +143,38 @@ def finisher(settings: Settings) -> JobFinisher:
     return PostgresFinisher(shared_engine(settings.address().postgres_url))
 
 
+def environment_store(settings: Settings) -> EnvironmentStore:
+    """Finished Python environments of this home."""
+    from scoring.environments.store import EnvironmentStore
+
+    return EnvironmentStore(settings.paths.registry / "environments")
+
+
+def environments(settings: Settings) -> DeploymentEnvironments:
+    """Makes and finds the Python environments that deployments ask for."""
+    import sys
+
+    from scoring.environment import Environment
+    from scoring.environments.deployments import DeploymentEnvironments
+    from scoring.environments.interpreters import Interpreter
+    from scoring.environments.preparing import Preparer
+    from scoring.environments.uv import Uv
+    from scoring.specs.references import NamedKind, parse_reference
+
+    assets, stored = asset_store(settings), catalog(settings)
+    own = Interpreter(version=sys.version_info[:3], path=sys.executable)
+
+    def environment_of(text: str) -> Environment:
+        reference = parse_reference(text, NamedKind.ENVIRONMENT)
+        return assets.get(Environment, reference.name, reference.version)
+
+    return DeploymentEnvironments(
+        Preparer(Uv(), environment_store(settings), python=own),
+        environment_of=environment_of,
+        model_of=lambda model: stored.model(model.name, model.version),
+    )
+
+
 # --- the engines: what works on jobs beside the requests ------------------------------------------------------------
 
 
@@ -167,7 +201,8 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
     from storage.inputs.splitting import split
 
     stored = catalog(settings)
-    compute = LocalCompute(stored.compute, folder=settings.paths.logs)
+    made = environments(settings)
+    compute = LocalCompute(stored.compute, folder=settings.paths.logs, interpreter_of=made.interpreter)
     jobs, reader, clock = job_store(settings), input_reader(settings), SystemClock()
     ports = RunnerPorts(
         jobs=jobs,
@@ -179,6 +214,7 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
         clock=clock,
         jobs_folder=settings.paths.jobs,
         split=split,
+        prepare=made.prepare,
     )
     wake, here = threading.Event(), this_machine.machine()
     loops: dict[str, Callable[[threading.Event], None]] = {}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
-from scoring.errors import JobFailed
 from scoring.mini_batch_size import MiniBatchSize, SizeUnit
 from scoring.model import ModelReference
 
@@ -61,6 +61,11 @@ class CodeConfiguration:
     scoring_script: str
 
 
+_NO_CODE = CodeConfiguration(
+    code=str(Path(__file__).parent / "drivers" / "mlflow_pyfunc"), scoring_script="mlflow_pyfunc.py"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """Flat, as `az ml batch-deployment show` prints it, although the YAML nests most of it under `settings`.
@@ -105,10 +110,8 @@ class Deployment:
 
     @property
     def script(self) -> CodeConfiguration:
-        """Where the scoring script lies. Raises JobFailed for a deployment without one."""
-        if self.code_configuration is None:
-            raise JobFailed(f"deployment {self.name} has no scoring script")
-        return self.code_configuration
+        """Where the scoring script lies: the deployment's, or ours for an MLflow model without one."""
+        return self.code_configuration or _NO_CODE
 
     @property
     def batch_size(self) -> MiniBatchSize:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scoring import collect
+from scoring import collect, no_code
 from scoring.compute.news import ComputeNews
 from scoring.deployment import Deployment
 from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NotFound, TryAgain
@@ -48,6 +48,8 @@ class RunnerPorts:
 
     jobs_folder  each job's files lie in a folder of its name below it
     split        cuts items that are larger than a mini-batch into slices, where the deployment allows it
+    prepare      makes the environment of a job before its workers start; gets the job, its folder, who takes what is
+                 being done in words, and what to call often, as it raises when the job is to stop
     """
 
     jobs: JobStore
@@ -59,6 +61,7 @@ class RunnerPorts:
     clock: Clock
     jobs_folder: Path
     split: Callable[[Deployment, JobInput, Sequence[InputItem]], Sequence[InputItem]] = lambda _, __, items: items
+    prepare: Callable[[Job, Path, Callable[[str], None], Callable[[], None]], object] = lambda *_: None
 
 
 class Runner:
@@ -183,6 +186,8 @@ class _Pass:
         items = self._held.patiently(lambda: reader.items(frozen))
         if not items and not (frozen.type is JobInputType.TABLE and frozen.incremental):
             raise JobFailed(f"the input {frozen.path} has no files to score")
+        if job.deployment.code_configuration is None:
+            no_code.check_files(items)
         self._stop_if_canceled()
         items = self._ports.split(job.deployment, frozen, items)
         static = self._held.patiently(lambda: reader.snapshot(frozen, self._folder / "static"))
@@ -213,6 +218,7 @@ class _Pass:
         if remaining:
             if self._held.job.status is JobStatus.QUEUED:
                 self._save(JobStatus.PREPARING, "going on with what is left")
+            self._make_environment()
             model = self._held.job.deployment.model
             found = self._held.patiently(lambda: self._ports.catalog.model(model.name, model.version))
             self._compute(manifest, counted, largest_first(remaining), found.path)
@@ -230,6 +236,18 @@ class _Pass:
                 reason if first is None else f"{reason}; first: {first}",
                 user_traceback=collect.first_traceback(results),
             )
+
+    def _make_environment(self) -> None:
+        def tell(words: str) -> None:
+            self._held.save(replace(self._held.job, status_reason=f"preparing the environment: {words}"))
+
+        def check() -> None:
+            self._held.check()
+            self._stop_if_canceled()
+            if self._stop.is_set():
+                raise _Stopped
+
+        self._ports.prepare(self._held.job, self._folder, tell, check)
 
     def _compute(self, manifest: Manifest, counted: _Counted, remaining: Sequence[MiniBatch], model_path: str) -> None:
         try:

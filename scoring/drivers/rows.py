@@ -84,7 +84,9 @@ def _whole(path: str, fill: Callable[[str], None]) -> str:
 def _write_text(result: Any, path: str) -> None:
     with open(path, "wb") as file:
         if is_frame(result):
-            file.write(_encoded(result.to_csv(header=False, index=False, sep=" ")))
+            # Azure separates by spaces what a script returned, and by commas what an MLflow model predicted
+            separator = result.attrs.get("separator", " ")
+            file.write(_encoded(result.to_csv(header=False, index=False, sep=separator)))
         else:
             for item in result:
                 file.write(_encoded(str(item)) + b"\n")

@@ -66,7 +66,7 @@ class EnvironmentStore:
             return None
         notes = tuple(Note(**note) for note in found.pop("notes", ()))
         known: dict[str, Any] = {name: found[name] for name in Record.__dataclass_fields__ if name in found}
-        lists = {name: tuple(known[name]) for name in ("asked", "packages") if name in known}
+        lists: dict[str, Any] = {name: tuple(known[name]) for name in ("asked", "packages") if name in known}
         known.update(lists, notes=notes)
         return Record(**known)
 

@@ -57,7 +57,7 @@ class Uv:
     """One program. `check` is called many times a second while it runs; what it raises ends the program."""
 
     def __init__(self, program: Path | None = None, *, environment: Mapping[str, str] | None = None) -> None:
-        self._program = program or uv_program()
+        self._program = program
         self._environment = uv_environment(os.environ if environment is None else environment)
         self._fetched: dict[tuple[int, int], Interpreter | None] = {}
 
@@ -151,6 +151,7 @@ class Uv:
     def _run(
         self, *arguments: str, limit: float, check: Callable[[], None], log: Path | None = None, retries: int = 2
     ) -> _Ended:
+        self._program = self._program or uv_program()
         environment = {**self._environment, "UV_HTTP_RETRIES": self._environment.get("UV_HTTP_RETRIES", str(retries))}
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             process = subprocess.Popen(
