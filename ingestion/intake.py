@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from ingestion.codec import (
     columns_of,
     decode_arrow,
     decode_json,
+    decode_json_run,
     to_microseconds,
 )
 from ingestion.errors import PoisonMessage
@@ -34,8 +35,27 @@ LARGEST_VALUE = 1e150
 """Beyond it the sum of squares overflows; no quantity of a machine comes near."""
 
 
+class Record(Protocol):
+    """One Kafka record of a partition, as a client has it: taken as it is, since a copy of each would cost the most.
+
+    timestamp  milliseconds since the epoch; None or -1 where the record has none
+    """
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int | None: ...
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
+
+
 class Message(NamedTuple):
-    """One Kafka record of a partition. `timestamp` is the record's, in milliseconds since the epoch."""
+    """A Record to keep. `timestamp` is -1 where the record has none."""
 
     offset: int
     timestamp: int
@@ -85,8 +105,78 @@ _ROW_FAULTS = (
 """What can be wrong with a single row, in the order in which a row's reason is chosen."""
 
 
-def sift(partition: int, messages: Sequence[Message], settings: StreamSettings) -> Intake:
-    """Decode the messages of one partition (in offset order) and part the good readings from the refused."""
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Records by column, in offset order."""
+
+    records: Sequence[Record]
+    offsets: npt.NDArray[np.int64]
+    stamps_ms: npt.NDArray[np.int64]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> _Columns:
+        stamps = [record.timestamp for record in records]
+        return cls(
+            records,
+            np.array([record.offset for record in records], np.int64),
+            np.array([-1 if stamp is None else stamp for stamp in stamps] if None in stamps else stamps, np.int64),
+            [record.key for record in records],
+            [record.value for record in records],
+        )
+
+    def message(self, index: int) -> Message:
+        stamp = int(self.stamps_ms[index])
+        return Message(int(self.offsets[index]), stamp, self.keys[index], self.values[index])
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """Readings in offset order, `owner` the index of each one's record; and the records that cannot be read."""
+
+    readings: pa.RecordBatch
+    owner: npt.NDArray[np.int64]
+    letters: list[DeadLetter]
+
+
+def sift(partition: int, records: Sequence[Record], settings: StreamSettings) -> Intake:
+    """Decode the records of one partition (in offset order) and part the good readings from the refused."""
+    columns = _Columns.of(records)
+    decoded = _decoded_at_once(columns, settings) or _decoded_singly(partition, columns, settings)
+    letters = decoded.letters
+    refused: dict[str, int] = {}
+    for letter in letters:
+        refused[letter.reason] = refused.get(letter.reason, 0) + 1
+    readings, owner = decoded.readings, decoded.owner
+    if readings.num_rows == 0:
+        return Intake(readings=readings, offsets=np.empty(0, np.int64), dead_letters=letters, refused=refused)
+    faults = _row_faults(readings, owner, columns, settings)
+    offsets = columns.offsets[owner]
+    if not faults.any():
+        return Intake(readings=readings, offsets=offsets, dead_letters=letters, refused=refused)
+
+    letters += _row_letters(partition, columns, readings, owner, faults)
+    letters.sort(key=lambda letter: letter.message.offset)
+    for code, count in zip(*np.unique(faults[faults > 0], return_counts=True), strict=True):
+        reason = _ROW_FAULTS[code - 1]
+        refused[reason] = refused.get(reason, 0) + int(count)
+    good = np.flatnonzero(faults == 0)
+    return Intake(readings=readings.take(pa.array(good)), offsets=offsets[good], dead_letters=letters, refused=refused)
+
+
+def _decoded_at_once(columns: _Columns, settings: StreamSettings) -> _Decoded | None:
+    """Where every record is one sound JSON reading, the usual case; None where they have to be taken one by one."""
+    values = [value for value in columns.values if value is not None]
+    if len(values) != len(columns.values) or not values or values[0][:1] != b"{" or not all(columns.keys):
+        return None
+    if max(map(len, values)) > settings.max_message_bytes:
+        return None
+    rows = decode_json_run(values)
+    return None if rows is None else _Decoded(columns_of(rows), np.arange(len(rows)), [])
+
+
+def _decoded_singly(partition: int, columns: _Columns, settings: StreamSettings) -> _Decoded:
     parts: list[pa.RecordBatch] = []
     owners: list[npt.NDArray[np.int64]] = []
     run: list[JsonReading] = []
@@ -100,9 +190,9 @@ def sift(partition: int, messages: Sequence[Message], settings: StreamSettings) 
             run.clear()
             run_owners.clear()
 
-    for index, message in enumerate(messages):
+    for index, (key, content) in enumerate(zip(columns.keys, columns.values, strict=True)):
         try:
-            value = _envelope(message, settings.max_message_bytes)
+            value = _envelope(key, content, settings.max_message_bytes)
             if value[:4] == ARROW_MAGIC:
                 batch = decode_arrow(value)
                 close_run()
@@ -114,53 +204,38 @@ def sift(partition: int, messages: Sequence[Message], settings: StreamSettings) 
             else:
                 decode_arrow(value)
         except PoisonMessage as poison:
+            message = columns.message(index)
             letters.append(DeadLetter(partition=partition, message=message, reason=poison.reason, detail=poison.detail))
     close_run()
-
-    refused: dict[str, int] = {}
-    for letter in letters:
-        refused[letter.reason] = refused.get(letter.reason, 0) + 1
     if not parts:
-        return Intake(readings=columns_of([]), offsets=np.empty(0, np.int64), dead_letters=letters, refused=refused)
+        return _Decoded(columns_of([]), np.empty(0, np.int64), letters)
     readings = parts[0] if len(parts) == 1 else pa.concat_batches(parts)
-    owner = owners[0] if len(owners) == 1 else np.concatenate(owners)
-    faults = _row_faults(readings, owner, messages, settings)
-    offsets = np.fromiter((m.offset for m in messages), np.int64, len(messages))[owner]
-    if not faults.any():
-        return Intake(readings=readings, offsets=offsets, dead_letters=letters, refused=refused)
-
-    letters += _row_letters(partition, messages, readings, owner, faults)
-    letters.sort(key=lambda letter: letter.message.offset)
-    for code, count in zip(*np.unique(faults[faults > 0], return_counts=True), strict=True):
-        reason = _ROW_FAULTS[code - 1]
-        refused[reason] = refused.get(reason, 0) + int(count)
-    good = np.flatnonzero(faults == 0)
-    return Intake(readings=readings.take(pa.array(good)), offsets=offsets[good], dead_letters=letters, refused=refused)
+    return _Decoded(readings, owners[0] if len(owners) == 1 else np.concatenate(owners), letters)
 
 
-def _envelope(message: Message, longest: int) -> bytes:
-    if not message.value:
+def _envelope(key: bytes | None, value: bytes | None, longest: int) -> bytes:
+    if not value:
         raise PoisonMessage("empty_message", "the message has no value")
-    if len(message.value) > longest:
-        raise PoisonMessage("too_large", f"{len(message.value)} bytes; at most {longest} are taken")
-    if not message.key:
+    if len(value) > longest:
+        raise PoisonMessage("too_large", f"{len(value)} bytes; at most {longest} are taken")
+    if not key:
         raise PoisonMessage("null_key", "the message has no key; the machine_id is expected")
-    return message.value
+    return value
 
 
 def _row_faults(
-    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], messages: Sequence[Message], settings: StreamSettings
+    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], columns: _Columns, settings: StreamSettings
 ) -> npt.NDArray[np.int8]:
     """Of each row: 0 where it is good, else 1 + the index of its reason in _ROW_FAULTS."""
     value = _filled(readings.column("value"), np.float64, 0.0)
     event = _filled(readings.column("event_time").cast(pa.int64()), np.int64, 0)
-    record_us = np.fromiter((m.timestamp for m in messages), np.int64, len(messages))[owner] * 1000
+    record_us = columns.stamps_ms[owner] * 1000
     # a producer may set any timestamp; beyond the year 9999 nothing is shown, stored or believed
     latest = np.minimum(record_us + settings.max_future_skew // _MICROSECOND, _LAST_MOMENT)
     masks = (
         _any_null(readings),
         _bad_ids(readings),
-        _key_mismatch(readings, owner, messages),
+        _key_mismatch(readings, owner, columns.keys),
         ~np.isfinite(value),
         np.abs(value) > LARGEST_VALUE,
         event > latest,
@@ -190,9 +265,9 @@ def _bad_ids(readings: pa.RecordBatch) -> npt.NDArray[np.bool_]:
 
 
 def _key_mismatch(
-    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], messages: Sequence[Message]
+    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], of_records: Sequence[bytes | None]
 ) -> npt.NDArray[np.bool_]:
-    keys = pa.array([m.key for m in messages], pa.binary())
+    keys = pa.array(of_records, pa.binary())
     same = pc.equal(readings.column("machine_id").cast(pa.binary()), keys.take(pa.array(owner)))
     matches: npt.NDArray[np.bool_] = pc.fill_null(same, True).to_numpy(zero_copy_only=False)
     return ~matches
@@ -200,13 +275,13 @@ def _key_mismatch(
 
 def _row_letters(
     partition: int,
-    messages: Sequence[Message],
+    columns: _Columns,
     readings: pa.RecordBatch,
     owner: npt.NDArray[np.int64],
     faults: npt.NDArray[np.int8],
 ) -> list[DeadLetter]:
     """One letter per message and reason, naming the rows; a message of one bad row is refused as a whole."""
-    sizes = np.bincount(owner, minlength=len(messages))
+    sizes = np.bincount(owner, minlength=len(columns.records))
     first = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     bad = np.flatnonzero(faults)
     pairs = owner[bad] * 16 + faults[bad]
@@ -215,7 +290,7 @@ def _row_letters(
     letters = []
     for pair, rows in zip(distinct_pairs, np.split(bad[order], begins[1:]), strict=True):
         index, reason = int(pair) // 16, _ROW_FAULTS[int(pair) % 16 - 1]
-        message = messages[index]
+        message = columns.message(index)
         whole = (message.value or b"")[:1] == b"{"
         letters.append(
             DeadLetter(

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ingestion.aggregator import Aggregator
 from ingestion.idleness import Idleness
-from ingestion.intake import DeadLetter, Message, sift
+from ingestion.intake import DeadLetter, Record, sift
 from ingestion.ports import DeadLetterQueue, WindowCommit, WindowSink
 from ingestion.settings import StreamSettings
 from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA
@@ -91,7 +91,7 @@ class Pipeline:
 
     # -- readings -----------------------------------------------------------------------------------------------------
 
-    def take(self, partition: int, messages: Sequence[Message]) -> None:
+    def take(self, partition: int, messages: Sequence[Record]) -> None:
         """Fold the next messages of a partition, in offset order; those before its position are passed over."""
         held = self._partitions[partition]
         if messages and messages[0].offset < held.next_offset:

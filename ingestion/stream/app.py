@@ -17,7 +17,7 @@ from yarl import URL
 
 from ingestion.pipeline import Pipeline
 from ingestion.settings import StreamSettings
-from ingestion.stream import compression
+from ingestion.stream import compression, fetching
 from ingestion.stream.transport import BatchHandler, BatchTransport
 
 SESSION_SECONDS = 30.0
@@ -59,6 +59,7 @@ def build(
             and a forgotten one of that name is shut out; two workers at the same time need two names.
     """
     compression.install()
+    fetching.install()
     app = StreamApp(
         settings.group_id,
         broker=[URL(f"kafka://{address}") for address in bootstrap.split(",")],

@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
-from ingestion.intake import Message
+from ingestion.intake import Record
 from ingestion.pipeline import End
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class BatchHandler(Protocol):
     def position(self, partition: int) -> int | None:
         """The next offset that is expected of a partition, None if it is not ours."""
 
-    def take(self, partition: int, messages: Sequence[Message]) -> None:
+    def take(self, partition: int, messages: Sequence[Record]) -> None:
         """The next messages of a partition."""
 
     def tend(self, ends: Mapping[int, End]) -> None:
@@ -134,7 +134,7 @@ class BatchConsumer(Consumer):
                 # fetched while partitions moved: ask for them again rather than lose them
                 await self.seek(tp, expected)
                 continue
-            await self._call(self._handler.take, tp.partition, [_message(record) for record in batch])
+            await self._call(self._handler.take, tp.partition, batch)
         await self._call(self._handler.tend, self._ends())
 
     def _jumps(self, tp: TP, expected: int, offset: int) -> bool:
@@ -183,8 +183,3 @@ class BatchTransport(Transport):
     topic: str
     on_assigned: Callable[[Sequence[int]], None]
     monotonic_of: Callable[[int], float]
-
-
-def _message(record: Any) -> Message:
-    timestamp = record.timestamp
-    return Message(record.offset, -1 if timestamp is None else timestamp, record.key, record.value)
