@@ -13,6 +13,8 @@ from infra.api.errors import answers
 from infra.api.parts import ServiceParts
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
+from scoring.environments.conda import wanted_of_conda
+from scoring.environments.images import is_azures_own
 from scoring.errors import InvalidInput, NotFound
 from scoring.model import Model
 from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec, parse_deployment
@@ -151,9 +153,22 @@ def _code(parts: ServiceParts, spec: FlatDeploymentSpec, model_type: str | None,
 
 
 def _environment(parts: ServiceParts, spec: FlatDeploymentSpec) -> str | None:
-    if spec.environment is None or isinstance(spec.environment, str):
-        return spec.environment
-    raise InvalidInput("environments written into a deployment cannot be kept yet", place="environment")
+    """The version that the deployment keeps; what its conda file asks for is understood now, not by the first job."""
+    given = spec.environment
+    if given is None:
+        return None
+    if isinstance(given, str):
+        try:
+            environment = parts.references.environment(given)
+        except NotFound:
+            if is_azures_own(given):
+                return given
+            raise
+    else:
+        if given.conda_file is not None:
+            wanted_of_conda(given.conda_file, place="environment.conda_file")
+        environment = parts.registration.environment(given)
+    return str(environment)
 
 
 def _check_syntax(script: Path, name: str) -> None:

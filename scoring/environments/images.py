@@ -37,3 +37,8 @@ def python_of(image: str) -> str | None:
     """The Python that an image's name tells of, such as `…-py38-…`; None where it tells nothing."""
     found = re.search(r"[-_]py(?:thon)?(3)\.?(\d{1,2})(?!\d)", image, re.IGNORECASE)
     return f"{found[1]}.{found[2]}" if found else None
+
+
+def is_azures_own(reference: str) -> bool:
+    """Whether a reference names one of the environments that Azure itself provides, which nobody can register here."""
+    return re.search(r"registries/azureml/|(?:^|:|/)AzureML-", reference, re.IGNORECASE) is not None
