@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -25,23 +27,52 @@ async def _body(request: Request) -> Document:
         content += chunk
         if len(content) > MAX_BYTES:
             raise InvalidInput(f"the body is larger than {MAX_BYTES} bytes, the most that is read")
+    return body_document(_read(content))
+
+
+def _read(content: bytes) -> Any:
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInput(f"the body is no JSON: {reason}") from None
-    return body_document(value)
+        return json.loads(content, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidInput("the body is no JSON: nested too deep") from None
+    except ValueError as error:
+        # scripts written for Azure send commas before a closing bracket, and it takes them
+        text = _without_trailing_commas(content)
+        try:
+            if text is None:
+                raise error
+            return json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            raise InvalidInput(f"the body is no JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not allowed")
+
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
+
+
+def _without_trailing_commas(content: bytes) -> str | None:
+    """The text without commas before `}` and `]`, those in texts left alone; None where there are none."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    changed = _TOKEN.sub(lambda found: "" if found[0] == "," else found[0], text)
+    return changed if changed != text else None
 
 
 Body = Annotated[Document, Depends(_body)]
 """A route's JSON body; a spec of `scoring.specs` parses it."""
 
 
-def documented(*kinds: type[Spec]) -> dict[str, Any]:
-    """For a route's `openapi_extra`: the body is one of these specs."""
+def documented(*kinds: type[Spec], examples: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """For a route's `openapi_extra`: the body is one of these specs, for example these."""
     references = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds]
     schema = references[0] if len(references) == 1 else {"oneOf": references}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    content = {"schema": schema} | ({"examples": dict(examples)} if examples else {})
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 class RequestIds:
@@ -66,7 +97,12 @@ class RequestIds:
         if self._is_loopback and not _is_local(host):
             # a page whose name was pointed at this machine would otherwise speak as its user
             body = {
-                "error": {"code": "InvalidInput", "message": f"the host '{host}' is not this machine", "target": "host"}
+                "error": {
+                    "code": "InvalidInput",
+                    "message": f"the host '{host}' is not this machine",
+                    "target": "host",
+                    "details": [],
+                }
             }
             await send_with_id(
                 {"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]}

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from scoring.errors import Conflict, InvalidInput, LeaseLost, NotFound, ScoringError, TryAgain
@@ -25,11 +25,12 @@ _STATUS: tuple[tuple[type[ScoringError], int, str], ...] = (
 
 
 class ErrorDetail(BaseModel):
-    """`target` is the field or file that is wrong, where one is."""
+    """`target` is the field or file that is wrong, where one is; `details` says it again in the form that Azure has."""
 
     code: str
     message: str
     target: str | None = None
+    details: list[dict[str, str]] = Field(default_factory=list)
 
 
 class ErrorAnswer(BaseModel):
@@ -52,7 +53,8 @@ def answers(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 
 def answer(status: int, code: str, message: str, target: str | None = None) -> JSONResponse:
-    body = ErrorAnswer(error=ErrorDetail(code=code, message=message, target=target))
+    details = [{"PropertyName": target, "ErrorMessage": message, "ErrorCode": code}] if target else []
+    body = ErrorAnswer(error=ErrorDetail(code=code, message=message, target=target, details=details))
     headers = {"retry-after": "1"} if status == 503 else None
     return JSONResponse(body.model_dump(), status_code=status, headers=headers)
 

@@ -22,7 +22,6 @@ Limit = Annotated[int, Query(ge=1, le=10_000)]
 def router(parts: ServiceParts) -> APIRouter:
     routes = APIRouter(tags=["jobs"])
 
-    @routes.get("/batch-endpoints/{endpoint_name}/jobs/{name}", responses=answers(404, 503))
     @routes.get("/jobs/{name}", responses=answers(404, 503))
     def show_job(request: Request, name: str) -> Shown:
         return shown_job(parts, request, parts.jobs.get(name))
@@ -42,9 +41,7 @@ def router(parts: ServiceParts) -> APIRouter:
     @routes.post("/jobs/{name}/cancel", status_code=202, responses=answers(404, 409, 503))
     def cancel_job(request: Request, name: str) -> Shown:
         """Ask for the job's end; poll until it is Canceled. A job whose outputs are being written completes."""
-        cancelled = _cancelled(parts, name)
-        parts.wake()
-        return shown_job(parts, request, cancelled)
+        return shown_job(parts, request, canceled_job(parts, name))
 
     @routes.get("/jobs/{name}/mini-batches", responses=answers(404, 503))
     def list_mini_batches(name: str, max_results: Limit = 1000, offset: Annotated[int, Query(ge=0)] = 0) -> list[Shown]:
@@ -60,6 +57,14 @@ def shown_job(parts: ServiceParts, request: Request, job: Job) -> Shown:
     folder = job.output.path or str(parts.jobs_folder / job.name / "outputs" / "score")
     outputs = {"score": {"type": "uri_folder", "path": folder}}
     return {**to_document(job, base_url=base_url(request)), "outputs": outputs}
+
+
+def canceled_job(parts: ServiceParts, name: str) -> Job:
+    """Ask for a job's end. Raises NotFound, Conflict for a job that can no longer be canceled."""
+    try:
+        return _cancelled(parts, name)
+    finally:
+        parts.wake()
 
 
 def _cancelled(parts: ServiceParts, name: str) -> Job:

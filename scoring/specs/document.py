@@ -69,8 +69,10 @@ class Document:
 
     def refusal(self, path: FieldPath, message: str) -> InvalidInput:
         """The error for a field: its place, its path, and the message."""
-        named = shown_path(path)
-        return InvalidInput(f"{named}: {message}" if named else message, place=self.place(path))
+        named, place = shown_path(path), self.place(path)
+        if place is None:
+            return InvalidInput(message, place=named or None)
+        return InvalidInput(f"{named}: {message}" if named else message, place=place)
 
     def with_value(self, path: FieldPath, value: Any, *, origin: str) -> Document:
         """The document with one field set, as an option on the command line does; missing parents are made."""

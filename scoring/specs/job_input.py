@@ -68,7 +68,8 @@ class PivotSpec(Spec):
 class InputSpec(Spec):
     """What a job reads: a folder, a file, or a table of the lake with static tables joined to it.
 
-    Without a type an asset says it itself, a path is a file or a folder as it lies there, and `lake://` is a table.
+    Without a type an asset says it itself, a path is a file or a folder as it lies there, and `lake://` is a table. The
+    last keys are added by `show` and have no effect.
     """
 
     IGNORED: ClassVar[frozenset[str]] = frozenset({"mode"})
@@ -80,6 +81,9 @@ class InputSpec(Spec):
     incremental: bool = False
     from_version: Annotated[Integer, Field(ge=0, le=2**62)] | None = None
     mode: InputMode | None = None
+
+    source: Any = None
+    to_version: Any = None
 
     @field_validator("path")
     @classmethod

@@ -15,7 +15,7 @@ def error_of(response: Any, status: int) -> dict[str, Any]:
     assert response.status_code == status, response.text
     body = response.json()
     assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message", "target"}
+    assert set(body["error"]) == {"code", "message", "target", "details"}
     return dict(body["error"])
 
 
@@ -175,11 +175,11 @@ def test_invoking_makes_a_queued_job_and_wakes_the_runner(service: Service) -> N
     assert (job["status"], job["trigger"], job["endpoint_name"]) == ("Queued", "user", "pumps")
     assert job["input"] == {"type": "uri_folder", "path": str(service.data)}
     assert job["outputs"]["score"]["path"].endswith(f"jobs/{job['name']}/outputs/score")
-    assert response.headers["location"] == f"http://testserver/jobs/{job['name']}"
+    assert response.headers["location"] == f"http://testserver/batch-endpoints/pumps/jobs/{job['name']}"
     assert response.headers["azureml-model-deployment"] == "torch"
     assert response.headers["x-ms-request-id"]
     assert service.wakes == [1]
-    assert service.http.get(f"/batch-endpoints/pumps/jobs/{job['name']}").json() == job
+    assert service.http.get(f"/jobs/{job['name']}").json() == job
 
 
 def test_the_same_request_again_is_the_same_job(service: Service) -> None:
@@ -335,7 +335,9 @@ def test_a_wrong_schedule_changes_nothing(service: Service) -> None:
     [
         (b"", "no JSON"),
         (b"{", "no JSON"),
-        (b'{"name": "x",}', "no JSON"),
+        (b'{"name": "x",,}', "no JSON"),
+        (b'{,"name": "x"}', "no JSON"),
+        (b'{"name": NaN}', "no JSON"),
         (b"\xff", "no JSON"),
         (b"[]", "the body is a list, wanted an object"),
         (b"[" * 100_000, "no JSON"),
@@ -348,6 +350,12 @@ def test_a_wrong_schedule_changes_nothing(service: Service) -> None:
 def test_bodies_that_cannot_be_read_are_refused(service: Service, content: bytes, said: str) -> None:
     response = service.http.post("/compute", content=content, headers={"content-type": "application/json"})
     assert said in error_of(response, 400)["message"]
+
+
+def test_commas_before_closing_brackets_are_taken(service: Service) -> None:
+    content = b'{"name": "cpu", "tags": {"a": "x,}", "b": "\\",]",}, }'
+    response = service.http.post("/compute", content=content, headers={"content-type": "application/json"})
+    assert response.json()["tags"] == {"a": "x,}", "b": '",]'}
 
 
 def test_a_page_cannot_send_forms(service: Service) -> None:
