@@ -95,13 +95,13 @@ def final_reason(deployment: Deployment, counted: JobProgress) -> str | None:
 
 
 def first_traceback(results: Iterable[MiniBatchResult]) -> str | None:
-    """The traceback of the first failed mini-batch that has one, in the order given."""
-    return next((r.traceback for r in results if r.outcome is MiniBatchOutcome.FAILED and r.traceback), None)
+    """The traceback of the first mini-batch with failed items that has one, in the order given."""
+    return next((r.traceback for r in results if r.failed and r.traceback), None)
 
 
 def first_error(results: Iterable[MiniBatchResult]) -> str | None:
-    """The one-line error of the first failed mini-batch that has one, in the order given."""
-    return next((r.error for r in results if r.outcome is MiniBatchOutcome.FAILED and r.error), None)
+    """The one-line error of the first mini-batch with failed items that has one, in the order given."""
+    return next((r.error for r in results if r.failed and r.error), None)
 
 
 def in_order(results: Iterable[MiniBatchResult]) -> Sequence[MiniBatchResult]:

@@ -6,7 +6,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from scoring.compute.meter import Meter
 from scoring.compute.news import ComputeNews
 from scoring.compute.process import WorkerGone, WorkerProcess
 from scoring.compute.workplace import Workplace
+from scoring.division import Division, Piece, tries_of
 from scoring.errors import JobFailed
 from scoring.job import Job, JobStatus
 from scoring.minibatch import MiniBatch, MiniBatchOutcome, MiniBatchResult
@@ -31,9 +32,11 @@ _ASK_SECONDS = 0.2
 
 @dataclass(kw_only=True)
 class _Try:
-    """A mini-batch on its way. `tries` counts the calls made, the running one included."""
+    """A mini-batch, or a piece of one, on its way. `tries` counts the calls made, the running one included."""
 
     mini_batch: MiniBatch
+    piece: Piece
+    division: Division | None = None
     tries: int = 0
     items: int | None = None
     traceback: str | None = None
@@ -109,7 +112,7 @@ class JobRun:
         self._instances: list[Instance] = []
         self._asked_at = -_ASK_SECONDS
         self._slots: list[Slot] = []
-        self._pending = deque(_Try(mini_batch=mini_batch) for mini_batch in pending)
+        self._pending = deque(_Try(mini_batch=m, piece=Piece(mini_batch=m)) for m in pending)
         self._left = len(self._pending)
         self._on_result = on_result
         self._should_stop = should_stop
@@ -219,6 +222,9 @@ class JobRun:
             **attempt.mini_batch.message(),
             "stem": self._place.stem(attempt.mini_batch.index, attempt.tries),
         }
+        if attempt.piece.number:
+            message |= {"piece": attempt.piece.number, "part": attempt.piece.rows}
+            message["stem"] = f"{message['stem']}.p{attempt.piece.number}"
         try:
             slot.worker.send(message)
         except WorkerGone:
@@ -288,6 +294,7 @@ class JobRun:
         succeeded = succeeded_items(returned=rows, items=items)
         slot.current, slot.deadline = None, None
         self._ended(
+            attempt,
             MiniBatchResult(
                 index=attempt.mini_batch.index,
                 outcome=MiniBatchOutcome.SUCCEEDED,
@@ -300,7 +307,7 @@ class JobRun:
                 rows_path=message.get("rows_path"),
                 rows=rows,
                 error=None if rows >= items else f"run() of {self._script} returned {rows} rows for {items} items",
-            )
+            ),
         )
 
     def _failed(self, slot: Slot, failure: Failure, error: str, traceback: str | None) -> None:
@@ -310,7 +317,8 @@ class JobRun:
         # the first traceback is the one to show: later tries may fail of what the first one left behind
         attempt.traceback = attempt.traceback or traceback
         self._place.note_failure(slot.name, attempt.mini_batch.index, attempt.tries, error, traceback)
-        step = after_failure(failure, tries=attempt.tries, settings=self._settings)
+        most = tries_of(attempt.piece, attempt.items, self._settings.max_retries)
+        step = after_failure(failure, tries=attempt.tries, settings=replace(self._settings, max_retries=most))
         if step.new_process:
             self._drop(slot)
         if step.requeue:
@@ -318,7 +326,8 @@ class JobRun:
             return
         items = planned_items(attempt.mini_batch) if attempt.items is None else attempt.items
         tries = "" if attempt.tries == 1 else f", in {attempt.tries} tries"
-        self._ended(
+        self._gave_up(
+            attempt,
             MiniBatchResult(
                 index=attempt.mini_batch.index,
                 outcome=MiniBatchOutcome.FAILED,
@@ -330,12 +339,23 @@ class JobRun:
                 worker=slot.name,
                 error=error + tries,
                 traceback=attempt.traceback,
-            )
+            ),
         )
 
-    def _ended(self, result: MiniBatchResult) -> None:
-        self._left -= 1
-        self._on_result(result)
+    def _gave_up(self, attempt: _Try, result: MiniBatchResult) -> None:
+        division = attempt.division or Division(result)
+        halves = division.halves(attempt.piece, attempt.items) if self._settings.bisect else ()
+        if not halves:
+            self._ended(attempt, result)
+            return
+        division.divided(attempt.piece, result)
+        self._pending += [_Try(mini_batch=half.mini_batch, piece=half, division=division) for half in halves]
+
+    def _ended(self, attempt: _Try, result: MiniBatchResult) -> None:
+        whole = result if attempt.division is None else attempt.division.end(attempt.piece, result)
+        if whole is not None:
+            self._left -= 1
+            self._on_result(whole)
 
     # --- processes that fail ------------------------------------------------------------------------------------
 

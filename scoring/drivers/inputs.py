@@ -25,7 +25,7 @@ class Input:
         self._load = load
 
     def read(self, message: dict[str, Any]) -> Loaded:
-        """The mini-batch of a `score` message: `paths`, and optional `slices` and `part`."""
+        """The mini-batch of a `score` message: `paths`, and optional `slices`, `piece` and `part` (a range of rows)."""
         loaded = self._whole(message)
         part = message.get("part")
         return loaded if part is None else loaded.cut(part[0], part[1])
@@ -54,7 +54,9 @@ class Input:
 
     def _slices_of(self, message: dict[str, Any]) -> str:
         assert self._folder is not None
-        return os.path.join(self._folder, "{:06d}".format(message["index"]))
+        # pieces of one mini-batch may be scored at the same time
+        piece = f".p{message['piece']}" if message.get("piece") else ""
+        return os.path.join(self._folder, f"{message['index']:06d}{piece}")
 
 
 class Loaded:

@@ -49,9 +49,10 @@ class Engine:
         self.deploy()
 
     def deploy(self, script: str = "def run(mini_batch):\n    return mini_batch\n", **changes: Any) -> Deployment:
-        """Deploy this script as `blue`; changes are fields of Deployment, and `max_retries` and `timeout`."""
+        """Deploy this script as `blue`; changes are fields of Deployment and of RetrySettings."""
         (self.folder / "code" / "score.py").write_text(script)
-        retry = RetrySettings(max_retries=changes.pop("max_retries", 3), timeout=changes.pop("timeout", 30))
+        known = {name: changes.pop(name) for name in ("max_retries", "timeout", "bisect") if name in changes}
+        retry = RetrySettings(**known)
         fields: dict[str, Any] = {
             "name": "blue",
             "endpoint_name": "pumps",
