@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ingestion.checkpoint import Progress
     from ingestion.kafka.publisher import KafkaReadingPublisher
     from ingestion.sensors.faults import FaultEpisode
+    from scoring.compute.fleet import Fleet
+    from scoring.deployment import Deployment
     from scoring.environments.deployments import DeploymentEnvironments
     from scoring.environments.store import EnvironmentStore
     from scoring.job import Job
@@ -99,7 +101,11 @@ def references(settings: Settings) -> References:
     """From what documents name to models, environments, data assets and paths of this machine."""
     from storage.references import References
 
-    return References(asset_store(settings), datastores(settings))
+    return References(
+        asset_store(settings),
+        datastores(settings),
+        job_output=output_folders(job_store(settings), settings.paths.jobs),
+    )
 
 
 def schedule_store(settings: Settings) -> ScheduleStore:
@@ -185,6 +191,7 @@ class Engines:
     loops: Mapping[str, Callable[[threading.Event], None]]
     wake: Callable[[], None]
     close: Callable[[], None]
+    fleet: Fleet
 
 
 def engines(settings: Settings, *, runners: int = 2, patience: Patience | None = None) -> Engines:
@@ -194,13 +201,15 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
     from infra import this_machine
     from scoring.clock import SystemClock
     from scoring.compute.local import LocalCompute
+    from scoring.compute.upkeep import Upkeep
     from scoring.heir import Heir
     from scoring.owner import Owner, is_gone
     from scoring.runner import Patience, Runner, RunnerPorts
     from scoring.scheduler import Scheduler, SchedulerPorts
     from storage.inputs.splitting import split
+    from storage.job_places import located
 
-    stored = catalog(settings)
+    stored, named = catalog(settings), references(settings)
     made = environments(settings)
     compute = LocalCompute(stored.compute, folder=settings.paths.logs, interpreter_of=made.interpreter)
     jobs, reader, clock = job_store(settings), input_reader(settings), SystemClock()
@@ -230,6 +239,7 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
             reader=reader,
             clock=clock,
             new_name=lambda schedule: str(uuid_utils.uuid7()),
+            locate=lambda job: located(job, named),
         ),
         on_job=lambda job: wake.set(),
     )
@@ -240,7 +250,17 @@ def engines(settings: Settings, *, runners: int = 2, patience: Patience | None =
         on_released=wake.set,
     )
     loops["heir"] = heir.serve
-    return Engines(loops=loops, wake=wake.set, close=compute.close)
+    lists = listing(settings)
+
+    def defaults() -> Sequence[Deployment]:
+        return [
+            stored.deployment(endpoint.name, endpoint.default_deployment_name)
+            for endpoint in lists.endpoints()
+            if endpoint.default_deployment_name is not None
+        ]
+
+    loops["clusters"] = Upkeep(compute=compute, clusters=lists.computes, deployments=defaults).serve
+    return Engines(loops=loops, wake=wake.set, close=compute.close, fleet=compute.fleet)
 
 
 # --- Kafka: readings out, ground truth of the simulator --------------------------------------------------------------
@@ -363,6 +383,7 @@ def service_parts(settings: Settings) -> ServiceParts:
         catalog=catalog(settings),
         assets=assets,
         jobs=job_store(settings),
+        keeper=job_keeper(settings),
         schedules=schedule_store(settings),
         listing=listing(settings),
         registry=registry,
@@ -377,6 +398,7 @@ def service_parts(settings: Settings) -> ServiceParts:
             lambda: stream_progress(settings), topic_ends(settings), topic=settings.stream.topics.readings
         ),
         ping=ping,
+        fleet=working.fleet,
         wake=working.wake,
         loops=[Loop(name=name, run=run) for name, run in working.loops.items()],
         close=working.close,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from scoring.compute.cluster import Compute
+from scoring.compute.fleet import Fleet
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
 from scoring.job import Job, JobStatus
@@ -77,6 +78,7 @@ class ServiceParts:
     jobs_folder     each job's folder lies in it, with its outputs
     stream          rows of GET /stream; what is away is said in words, never raised
     ping            raises TryAgain while the database is away
+    fleet           the instances of the compute clusters in this process
     wake            tells the runner that there is a job, so that it need not wait for its next look
     close           ends what the parts hold open
     """
@@ -96,6 +98,7 @@ class ServiceParts:
     jobs_folder: Path
     stream: Callable[[], dict[str, Any]]
     ping: Callable[[], None]
+    fleet: Fleet = field(default_factory=lambda: Fleet(drop=lambda place: None))
     wake: Callable[[], None] = lambda: None
     loops: Sequence[Loop] = ()
     close: Callable[[], None] = lambda: None

@@ -45,6 +45,14 @@ class Node:
     idle_since: datetime | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClusterUsage:
+    """What a cluster's instances have used since the service began, those that are gone included."""
+
+    worker_seconds: float = 0.0
+    core_seconds: float = 0.0
+
+
 @dataclass(kw_only=True)
 class Instance:
     """A group of worker processes. A job that has it reads `is_leaving`, and writes `pids` and what it has cost."""
@@ -83,6 +91,7 @@ class Fleet:
         self._lock = threading.Lock()
         self._clusters: dict[str, Compute] = {}
         self._instances: dict[str, list[Instance]] = {}
+        self._gone: dict[str, ClusterUsage] = {}
 
     def configure(self, cluster: Compute) -> None:
         """The cluster is there now, or has these settings now. `min_instances` start at once."""
@@ -143,6 +152,18 @@ class Fleet:
             own = [replace(instance) for instance in self._instances.get(name, [])]
         return [self._shown(instance) for instance in own]
 
+    def usage(self, name: str) -> ClusterUsage:
+        with self._lock:
+            gone, own = self._gone.get(name, ClusterUsage()), self._instances.get(name, [])
+            return ClusterUsage(
+                worker_seconds=gone.worker_seconds + sum(instance.worker_seconds for instance in own),
+                core_seconds=gone.core_seconds + sum(instance.core_seconds for instance in own),
+            )
+
+    def clusters(self) -> Sequence[str]:
+        with self._lock:
+            return sorted(self._clusters)
+
     def sweep(self) -> None:
         """Scale down: end what has been idle for long enough, and what was taken away and is free."""
         now = time.monotonic()
@@ -154,6 +175,12 @@ class Fleet:
                 own[:] = [instance for instance in own if instance not in gone]
                 while cluster is not None and len(own) < cluster.min_instances:
                     self._started(cluster)
+            for instance in gone:
+                before = self._gone.get(instance.compute, ClusterUsage())
+                self._gone[instance.compute] = ClusterUsage(
+                    worker_seconds=before.worker_seconds + instance.worker_seconds,
+                    core_seconds=before.core_seconds + instance.core_seconds,
+                )
         for instance in gone:
             self._drop(instance.place)
 

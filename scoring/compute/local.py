@@ -20,10 +20,9 @@ from scoring.compute.preload import imports_of
 from scoring.compute.process import WorkerProcess
 from scoring.compute.processor_time import resident_bytes
 from scoring.compute.workplace import Workplace
-from scoring.compute.zygote import Import
 from scoring.deployment import Deployment
 from scoring.errors import JobFailed
-from scoring.job import Job, JobInputType
+from scoring.job import Job
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatch, MiniBatchResult
 
@@ -69,13 +68,16 @@ class LocalCompute:
             pool=self.pool,
             cluster=cluster,
             job=job,
-            recipe=_recipe(self._interpreter_of(job.deployment), job, place),
-            message_of=lambda slot: place.message(
-                node=slot.instance.name,
-                process=slot.process,
-                nodes=supply.instances,
-                model_path=model_path,
-                manifest=manifest,
+            recipe=_recipe(self._interpreter_of(job.deployment), job.deployment),
+            message_of=lambda slot: (
+                place.message(
+                    node=slot.instance.name,
+                    process=slot.process,
+                    nodes=supply.instances,
+                    model_path=model_path,
+                    manifest=manifest,
+                )
+                | {"memory_limit": None if cluster.worker_memory_mb is None else cluster.worker_memory_mb << 20}
             ),
         )
         JobRun(
@@ -87,6 +89,10 @@ class LocalCompute:
             should_stop=should_stop,
             on_news=on_news,
         ).score_all()
+
+    def warm_up(self, deployment: Deployment, cluster: Compute) -> None:
+        """Make what the deployment imports ready before its first job. Raises OSError, JobFailed."""
+        self.pool.warm_up(_recipe(self._interpreter_of(deployment), deployment), keep=_keep(cluster))
 
     def close(self) -> None:
         self.pool.close()
@@ -114,8 +120,7 @@ class _Supply:
         self.fleet.release(instance)
 
     def take(self, instance: Instance) -> WorkerProcess:
-        keep = math.inf if self.cluster.min_instances else self.cluster.idle_time_before_scale_down
-        return self.pool.take(instance.place, self.recipe, keep=keep)
+        return self.pool.take(instance.place, self.recipe, keep=_keep(self.cluster))
 
     def give_back(self, instance: Instance, worker: WorkerProcess) -> None:
         self.pool.give_back(instance.place, self.recipe, worker)
@@ -127,13 +132,16 @@ class _Supply:
         return self.message_of(slot)
 
 
-def _recipe(python: str, job: Job, place: Workplace) -> Recipe:
+def _keep(cluster: Compute) -> float:
+    """How long imports that were made are kept, in seconds."""
+    return math.inf if cluster.min_instances else cluster.idle_time_before_scale_down
+
+
+def _recipe(python: str, deployment: Deployment) -> Recipe:
     """Not by endpoint: two deployments of one code share their imports."""
-    deployment = job.deployment
+    script = deployment.script
     variables = {name: str(value) for name, value in deployment.environment_variables.items()}
-    imports = list(imports_of(place.code, deployment.script.scoring_script))
-    if job.input.type is JobInputType.TABLE:
-        imports += [Import(module="pandas"), Import(module="pyarrow.parquet"), Import(module="pyarrow.ipc")]
-    parts = [python, deployment.script.code, sorted(variables.items()), [i.module for i in imports]]
+    parts = [python, script.code, script.scoring_script, sorted(variables.items())]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    imports = imports_of(Path(script.code), script.scoring_script)
     return Recipe(key=key, python=python, imports=imports, variables=variables)

@@ -41,7 +41,10 @@ class Recipe:
 
 @dataclass(kw_only=True)
 class _Parent:
-    """A recipe's zygote. `is_trusted` ends when it cannot fork; then its workers are started one by one."""
+    """A recipe's zygote; it stays for `keep` seconds after its last use.
+
+    `is_trusted` ends when it cannot fork: its workers are started one by one then.
+    """
 
     zygote: Zygote | None = None
     culprits: set[str] = field(default_factory=set)

@@ -59,7 +59,10 @@ class Workplace:
             "node": node,
             "process": process,
             "argv": _argv(job, self.output),
-            "environment": _environment(job, self.output, model_path, nodes),
+            "environment": {
+                **_gpu_environment(node, process, deployment.max_concurrency_per_instance),
+                **_environment(job, self.output, model_path, nodes),
+            },
             "logging_level": deployment.logging_level,
             "text": wants_text(job) and deployment.output_format is OutputFormat.APPEND_ROW,
             "output": _output(job),
@@ -157,6 +160,15 @@ def _environment(job: Job, output: Path, model_path: str, nodes: int) -> dict[st
         "AZUREML_RUN_ID": job.name,
         "AZUREML_EXPERIMENT_NAME": job.experiment_name or job.endpoint_name,
     }
+
+
+def _gpu_environment(node: str, process: str, processes: int) -> dict[str, str]:
+    """Each process sees one GPU, in turn, as on Azure; nothing where the machine has none."""
+    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    if not gpus:
+        return {}
+    number = int(node.removeprefix("node")) * processes + int(process.removeprefix("process"))
+    return {"AZ_BATCHAI_GPU_COUNT_FOUND": str(gpus), "CUDA_VISIBLE_DEVICES": str(number % gpus)}
 
 
 def _output(job: Job) -> dict[str, Any] | None:

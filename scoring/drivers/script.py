@@ -49,6 +49,8 @@ class Script:
         os.environ.clear()
         os.environ.update(environment)
         os.environ.update(job["environment"])
+        self._memory_limit = job.get("memory_limit")
+        _limit_memory(self._memory_limit)
         self._redirect()
         level = _LEVELS.get(str(job["logging_level"]).lower(), logging.INFO)
         self._log_to_stdout(level)
@@ -165,8 +167,9 @@ class Script:
         if isinstance(error, SystemExit):
             outcome["exit"] = True
             outcome["error"] = outcome["error"].replace(" raised SystemExit", " asked the process to exit", 1)
-        for path in (self._log("error", ".txt"),):
-            _append(path, outcome["error"] + "\n" + outcome["traceback"] + "\n")
+        if isinstance(error, MemoryError) and self._memory_limit is not None:
+            outcome["error"] += f"; worker_memory_mb of the compute is {self._memory_limit >> 20}"
+        _append(self._log("error", ".txt"), outcome["error"] + "\n" + outcome["traceback"] + "\n")
         return outcome
 
     def _note(self, message: dict[str, Any], items: int | None, seconds: float) -> None:
@@ -216,6 +219,22 @@ def _takes_context(run: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) >= 2
+
+
+def _limit_memory(limit: int | None) -> None:
+    """Bound what this process may allocate: a script that wants more gets a MemoryError, and the machine lives on.
+
+    Not its address space: libraries reserve far more of that than they use.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = resource.RLIM_INFINITY if limit is None else limit
+    if most != resource.RLIM_INFINITY and (limit is None or limit > most):
+        wanted = most
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
 
 
 def _flush() -> None:

@@ -32,6 +32,7 @@ class ComputeSpec(Spec):
     min_instances: Annotated[Integer, Field(ge=0, le=1000)] = 0
     max_instances: Annotated[Integer, Field(ge=1, le=1000)] = 4
     idle_time_before_scale_down: Annotated[Integer, Field(ge=0, le=86_400 * 7)] = 120
+    worker_memory_mb: Annotated[Integer, Field(ge=64)] | None = None
     description: Text | None = None
     tags: TextMap = Field(default_factory=dict)
 
@@ -45,6 +46,8 @@ class ComputeSpec(Spec):
     resource_id: Any = None
     provisioning_state: Any = None
     creation_context: Any = None
+    nodes: Any = None
+    usage: Any = None
 
     @model_validator(mode="after")
     def _in_order(self) -> ComputeSpec:
@@ -58,6 +61,7 @@ class ComputeSpec(Spec):
             type=self.type,
             size=self.size,
             tier=self.tier,
+            worker_memory_mb=self.worker_memory_mb,
             min_instances=self.min_instances,
             max_instances=self.max_instances,
             idle_time_before_scale_down=self.idle_time_before_scale_down,
