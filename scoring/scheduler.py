@@ -43,7 +43,7 @@ class Fired:
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerPorts:
-    """What a scheduler needs. `new_name` makes names of jobs."""
+    """What a scheduler needs. `new_name` makes names of jobs; `locate` follows the references that a job holds."""
 
     schedules: ScheduleStore
     jobs: JobStore
@@ -51,6 +51,7 @@ class SchedulerPorts:
     reader: InputReader
     clock: Clock
     new_name: Callable[[Schedule], str]
+    locate: Callable[[Job], Job] = lambda job: job
 
 
 class Scheduler:
@@ -138,7 +139,7 @@ class Scheduler:
         )
         name = self._ports.new_name(schedule)
         job = new_job(name, deployment, _invocation(schedule, wanted, fire_time, name), now=now)
-        return self._ports.jobs.add(job), None
+        return self._ports.jobs.add(self._ports.locate(job)), None
 
 
 def _invocation(schedule: Schedule, wanted: JobInput, fire_time: datetime, job_name: str) -> Invocation:

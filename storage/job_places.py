@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from scoring.errors import InvalidInput
+from scoring.errors import InvalidInput, NotFound
 from scoring.job import Job, JobInput, JobInputType, JobOutput
+from scoring.ports import JobStore
 from scoring.specs.document import described
+from scoring.specs.job_input import OUTPUT_NAME
 from storage.references import References
+
+
+def output_folders(jobs: JobStore, jobs_folder: Path) -> Callable[[str, str], Path]:
+    """The folder of a job's named output; it raises NotFound for a job or an output that is not there."""
+
+    def folder(job_name: str, output: str) -> Path:
+        job = jobs.get(job_name)
+        if output != OUTPUT_NAME:
+            raise NotFound(f"job {job_name} has no output named {output}; there is: {OUTPUT_NAME}")
+        return Path(job.output.path) if job.output.path else jobs_folder / job.name / "outputs" / OUTPUT_NAME
+
+    return folder
 
 
 def located(job: Job, references: References) -> Job:
@@ -16,10 +31,11 @@ def located(job: Job, references: References) -> Job:
 
     Raises InvalidInput and NotFound for what cannot be followed, naming `input.path` or `output.path`.
     """
-    return replace(job, input=_input(job.input, references), output=_output(job.output, references))
+    return replace(job, input=located_input(job.input, references), output=_output(job.output, references))
 
 
-def _input(given: JobInput, references: References) -> JobInput:
+def located_input(given: JobInput, references: References) -> JobInput:
+    """As `located`, for an input alone."""
     if given.path.startswith("lake://"):
         return given
     found = references.input(given.path, place="input.path")

@@ -15,6 +15,7 @@ from scoring.job import JobInputType
 from scoring.schedule import CronTrigger, RecurrenceTrigger, Schedule, anchored, first_fire
 from scoring.specs.schedule import ScheduleSpec, parse_schedule
 from scoring.specs.shown import Shown, to_document
+from storage.job_places import located_input
 
 
 def router(parts: ServiceParts) -> APIRouter:
@@ -31,7 +32,7 @@ def router(parts: ServiceParts) -> APIRouter:
         endpoint = parts.catalog.endpoint(schedule.endpoint_name)
         parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, schedule.deployment_name))
         if schedule.input.type is not JobInputType.TABLE:  # the first window may still be to come
-            parts.inputs.resolve(schedule.input)
+            parts.inputs.resolve(located_input(schedule.input, parts.references))
         return _saved(_continued(schedule))
 
     @routes.get("/{name}", responses=answers(404, 503))
