@@ -99,6 +99,7 @@ def datastores(settings: Settings) -> Datastores:
 
 def references(settings: Settings) -> References:
     """From what documents name to models, environments, data assets and paths of this machine."""
+    from storage.job_places import output_folders
     from storage.references import References
 
     return References(
