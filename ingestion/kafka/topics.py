@@ -90,7 +90,7 @@ class TopicAdmin:
         """Connects. Raises TryAgain where no broker answers within `limit`, which is also the limit of each call."""
         self._bootstrap = bootstrap
         self._limit_ms = _milliseconds(limit)
-        with self._asking("an answer"):
+        with self._asking("a connection"):
             self._client = KafkaAdminClient(
                 bootstrap_servers=bootstrap.split(","),
                 client_id="tidemill-topics",
@@ -133,7 +133,7 @@ class TopicAdmin:
         for spec in missing:
             self._create(spec)
         if missing:
-            with self._asking(f"leaders of {', '.join(spec.name for spec in missing)}"):
+            with self._asking(f"the leaders of {', '.join(spec.name for spec in missing)}"):
                 self._client.wait_for_topics([spec.name for spec in missing], timeout_ms=self._limit_ms)
         for spec in specs:
             found = existing.get(spec.name)
@@ -181,7 +181,7 @@ class TopicAdmin:
     def delete(self, names: Sequence[str]) -> None:
         """Delete the named topics with all they hold; an absent one is no error."""
         for name in names:
-            with self._asking(f"deletion of {name}"):
+            with self._asking(f"the deletion of {name}"):
                 try:
                     self._client.delete_topics([name], timeout_ms=self._limit_ms)
                 except UnknownTopicOrPartitionError:
@@ -189,14 +189,14 @@ class TopicAdmin:
 
     def _create(self, spec: TopicSpec) -> None:
         wanted = {spec.name: {"num_partitions": spec.partitions, "replication_factor": 1, "configs": dict(spec.config)}}
-        with self._asking(f"creation of {spec.name}"):
+        with self._asking(f"the creation of {spec.name}"):
             try:
                 self._client.create_topics(wanted, timeout_ms=self._limit_ms)
             except TopicAlreadyExistsError:
                 pass  # somebody else was faster with the same settings
 
     def _configure(self, spec: TopicSpec) -> None:
-        with self._asking(f"configuration of {spec.name}"):
+        with self._asking(f"the configuration of {spec.name}"):
             self._client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name, configs=dict(spec.config))])
 
     def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -212,7 +212,7 @@ class TopicAdmin:
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
         with translated(
-            f"kafka at {self._bootstrap} gave no {what.removeprefix('an ')} within {self._limit_ms / 1000:g} s"
+            f"kafka at {self._bootstrap} did not answer within {self._limit_ms / 1000:g} s when asked for {what}"
         ):
             yield
 
