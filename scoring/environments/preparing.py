@@ -333,7 +333,7 @@ class _Search:
 
 
 _MENDS = {
-    Trouble.NO_SUCH_PACKAGE: "check its name in conda_file; packages of conda must be named as Python registries do",
+    Trouble.NO_SUCH_PACKAGE: "check its name in conda_file, conda's names may differ from those of Python's registries",
     Trouble.NO_FIT: "loosen the versions in conda_file",
     Trouble.NOT_BUILT: "ask for a version that has a wheel, or install what its build needs",
     Trouble.UNREACHABLE: "invoke again when it can be reached",
