@@ -17,6 +17,8 @@ from infra.api import (
     deployments,
     endpoints,
     invocations,
+    job_changes,
+    job_files,
     jobs,
     schedules,
     state,
@@ -33,6 +35,7 @@ from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec
 from scoring.specs.endpoint import EndpointSpec
 from scoring.specs.environment import EnvironmentSpec
 from scoring.specs.invocation import InvocationSpec
+from scoring.specs.job_changes import JobChangesSpec
 from scoring.specs.model import ModelSpec
 from scoring.specs.schedule import ScheduleSpec
 from scoring.specs.validation import Spec
@@ -50,6 +53,7 @@ _SPECS: tuple[type[Spec], ...] = (
     ModelDeploymentSpec,
     FlatDeploymentSpec,
     InvocationSpec,
+    JobChangesSpec,
     ScheduleSpec,
 )
 
@@ -76,7 +80,18 @@ def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
     add_handlers(app)
     app.add_middleware(RequestIds, is_loopback=is_loopback)
     app.include_router(state.router(parts, background.ended))
-    for noun in (computes, datastores, uploads, endpoints, deployments, invocations, jobs, schedules):
+    for noun in (
+        computes,
+        datastores,
+        uploads,
+        endpoints,
+        deployments,
+        invocations,
+        jobs,
+        job_changes,
+        job_files,
+        schedules,
+    ):
         app.include_router(noun.router(parts))
     for router in assets.routers(parts):
         app.include_router(router)

@@ -24,18 +24,33 @@ def router(parts: ServiceParts) -> APIRouter:
 
     @routes.get("/jobs/{name}", responses=answers(404, 503))
     def show_job(request: Request, name: str) -> Shown:
-        return shown_job(parts, request, parts.jobs.get(name))
+        """A job, or its one step (`<job>:batchscoring`)."""
+        shown = shown_job(parts, request, job_named(parts, name))
+        return step_of(shown) if is_step(name) else shown
 
     @routes.get("/jobs", responses=answers(400, 503))
     def list_jobs(
         request: Request,
         schedule_name: str | None = None,
+        parent_job_name: str | None = None,
+        archived_only: bool = False,
+        include_archived: bool = False,
         status: Annotated[list[JobStatus] | None, Query()] = None,
         max_results: Limit = 50,
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> list[Shown]:
-        """Newest first."""
-        found = parts.listing.jobs(schedule_name=schedule_name, statuses=status or (), limit=max_results, offset=offset)
+        """Newest first. With `parent_job_name` the steps of that job: one, which does the scoring."""
+        if parent_job_name is not None:
+            if is_step(parent_job_name):
+                return []
+            return [step_of(shown_job(parts, request, parts.jobs.get(parent_job_name)))][offset:]
+        found = parts.listing.jobs(
+            schedule_name=schedule_name,
+            statuses=status or (),
+            archived=True if archived_only else None if include_archived else False,
+            limit=max_results,
+            offset=offset,
+        )
         return [shown_job(parts, request, job) for job in found]
 
     @routes.post("/jobs/{name}/cancel", status_code=202, responses=answers(404, 409, 503))
@@ -46,10 +61,39 @@ def router(parts: ServiceParts) -> APIRouter:
     @routes.get("/jobs/{name}/mini-batches", responses=answers(404, 503))
     def list_mini_batches(name: str, max_results: Limit = 1000, offset: Annotated[int, Query(ge=0)] = 0) -> list[Shown]:
         """In the order of the manifest; empty until the job is planned."""
-        parts.jobs.get(name)
-        return [_mini_batch(m) for m in parts.listing.mini_batches(name, limit=max_results, offset=offset)]
+        job = job_named(parts, name)
+        return [_mini_batch(m) for m in parts.listing.mini_batches(job.name, limit=max_results, offset=offset)]
 
     return routes
+
+
+_STEP = "batchscoring"
+
+
+def is_step(name: str) -> bool:
+    """Whether the name is that of a job's step; the job is its parent."""
+    return name.endswith(f":{_STEP}")
+
+
+def job_named(parts: ServiceParts, name: str) -> Job:
+    """The job of that name, or whose step has it. Raises NotFound."""
+    return parts.jobs.get(name.removesuffix(f":{_STEP}"))
+
+
+def step_of(shown: Shown) -> Shown:
+    """The step `batchscoring` of a shown job: what Azure makes the scoring itself, with the output and the logs."""
+    name = f"{shown['name']}:{_STEP}"
+    kept = {key: value for key, value in shown.items() if key not in {"schedule_name", "fire_time", "trigger"}}
+    address = f"{shown['services']['Studio']['endpoint']}:{_STEP}"
+    return {
+        **kept,
+        "id": f"{shown['id']}:{_STEP}",
+        "name": name,
+        "type": "parallel",
+        "display_name": _STEP,
+        "parent_job_name": shown["name"],
+        "services": {**shown["services"], "Studio": {"endpoint": address, "type": "Studio"}},
+    }
 
 
 def shown_job(parts: ServiceParts, request: Request, job: Job) -> Shown:
@@ -69,7 +113,7 @@ def canceled_job(parts: ServiceParts, name: str) -> Job:
 
 def _cancelled(parts: ServiceParts, name: str) -> Job:
     for _ in range(_TRIES):
-        job = parts.jobs.get(name)
+        job = job_named(parts, name)
         if job.status in {JobStatus.CANCEL_REQUESTED, JobStatus.CANCELED}:
             return job
         # nobody works on a queued job without a lease, so nobody need be asked to stop

@@ -16,7 +16,7 @@ from scoring.endpoint import Endpoint
 from scoring.job import Job, JobStatus
 from scoring.minibatch import MiniBatch, MiniBatchResult
 from scoring.model import Model
-from scoring.ports import AssetStore, Catalog, Clock, InputReader, JobStore, OutputSink, ScheduleStore
+from scoring.ports import AssetStore, Catalog, Clock, InputReader, JobKeeper, JobStore, OutputSink, ScheduleStore
 from scoring.schedule import Schedule
 from storage.datastores import Datastores
 from storage.references import References
@@ -43,6 +43,7 @@ class Listing(Protocol):
         deployment_name: str | None = None,
         schedule_name: str | None = None,
         statuses: Collection[JobStatus] = (),
+        archived: bool | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Sequence[Job]: ...
@@ -74,6 +75,7 @@ class ServiceParts:
 
     references      from what a document names (`azureml:…`, paths) to the model, data asset, environment or local path
     registration    gives content a name and a version
+    jobs, keeper    what runners write of jobs, and what everybody else does
     inputs, sinks   checks at the time of the invocation, so that a wrong path is the caller's error, not the job's
     jobs_folder     each job's folder lies in it, with its outputs
     stream          rows of GET /stream; what is away is said in words, never raised
@@ -86,6 +88,7 @@ class ServiceParts:
     catalog: Catalog
     assets: AssetStore
     jobs: JobStore
+    keeper: JobKeeper
     schedules: ScheduleStore
     listing: Listing
     registry: Registry

@@ -8,7 +8,7 @@ from typing import Any
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment, InputFormat, OutputAction, OutputFormat
 from scoring.endpoint import Endpoint
-from scoring.job import Job, JobInput, JobInputType, JobOutput, JobProgress
+from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus, JobUsage
 from scoring.model import Model
 from scoring.schedule import Schedule, trigger_to_dict
 from scoring.specs.shown_assets import shown_asset
@@ -42,6 +42,7 @@ def _compute(compute: Compute) -> Shown:
         "min_instances": compute.min_instances,
         "max_instances": compute.max_instances,
         "idle_time_before_scale_down": compute.idle_time_before_scale_down,
+        "worker_memory_mb": compute.worker_memory_mb,
         "description": compute.description,
         "tags": dict(compute.tags),
         "provisioning_state": "Succeeded",
@@ -115,14 +116,25 @@ def _job(job: Job, base_url: str) -> Shown:
     return {
         "id": f"/batch-endpoints/{job.endpoint_name}/jobs/{job.name}",
         "name": job.name,
-        "type": "batch",
+        # what Azure calls an invocation; its one step is `batchscoring`
+        "type": "pipeline",
         "display_name": job.display_name,
-        "experiment_name": job.experiment_name,
+        "description": job.description,
+        "experiment_name": job.experiment_name or job.endpoint_name,
         "tags": dict(job.tags),
+        "properties": {
+            "azureml.batchrun": "true",
+            "azureml.jobtype": "azureml.batchjob",
+            "azureml.endpointname": job.endpoint_name,
+            "azureml.deploymentname": deployment.name,
+            **job.properties,
+        },
         "status": job.status.value,
+        "phase": _PHASES[job.status],
         "status_reason": job.status_reason,
         "error": job.error,
-        "progress": _progress(job.progress),
+        "progress": _progress(job),
+        "usage": _usage(job.usage),
         "endpoint_name": job.endpoint_name,
         "deployment_name": deployment.name,
         "model": str(deployment.model),
@@ -133,23 +145,61 @@ def _job(job: Job, base_url: str) -> Shown:
         "trigger": job.trigger,
         "schedule_name": job.schedule_name,
         "fire_time": time_text(job.fire_time),
+        "round": job.round,
+        "is_archived": job.archived,
         "creation_context": _created(job.created_at),
         "created_at": time_text(job.created_at),
         "started_at": time_text(job.started_at),
         "ended_at": time_text(ended),
-        "services": {"Studio": {"endpoint": address, "type": "Studio"}},
+        "services": {
+            "Studio": {"endpoint": address, "type": "Studio"},
+            "Tracking": {"endpoint": base_url, "type": "Tracking"},
+        },
     }
 
 
-def _progress(progress: JobProgress) -> Shown:
+_PHASES = {
+    JobStatus.QUEUED: "waiting for a runner",
+    JobStatus.PREPARING: "preparing input and environment",
+    JobStatus.PROVISIONING: "starting instances",
+    JobStatus.STARTING: "starting workers",
+    JobStatus.RUNNING: "scoring",
+    JobStatus.FINALIZING: "writing the output",
+    JobStatus.COMPLETED: "done",
+    JobStatus.FAILED: "failed",
+    JobStatus.CANCEL_REQUESTED: "ending by request",
+    JobStatus.CANCELED: "canceled",
+}
+
+
+def _progress(job: Job) -> Shown:
+    """`items_per_second` is of late while it runs and of all its time when it has ended; both in items."""
+    progress = job.progress
+    done = progress.items_succeeded + progress.items_failed
+    left = max(progress.items - done, 0)
+    rate = progress.items_per_second
+    if job.status.is_terminal and job.started_at and job.ended_at and done:
+        rate = done / max((job.ended_at - job.started_at).total_seconds(), 0.001)
     return {
         "mini_batches": progress.mini_batches,
         "mini_batches_done": progress.mini_batches_done,
         "items": progress.items,
+        "items_done": done,
         "items_succeeded": progress.items_succeeded,
         "items_failed": progress.items_failed,
-        "items_left": max(progress.items - progress.items_succeeded - progress.items_failed, 0),
+        "items_left": left,
+        "items_per_second": None if rate is None else round(rate, 3),
+        "seconds_left": round(left / rate, 1) if rate and left and not job.status.is_terminal else None,
         "retries": progress.retries,
+    }
+
+
+def _usage(usage: JobUsage) -> Shown:
+    return {
+        "worker_seconds": round(usage.worker_seconds, 3),
+        "core_seconds": None if usage.core_seconds is None else round(usage.core_seconds, 3),
+        "instances": usage.instances,
+        "processes": usage.processes,
     }
 
 
@@ -182,6 +232,8 @@ def _schedule(schedule: Schedule) -> Shown:
 def input_document(job_input: JobInput) -> Shown:
     """Only tables have joins, a pivot and versions; they are left out where they mean nothing."""
     shown: Shown = {"type": job_input.type.value, "path": job_input.path}
+    if job_input.source is not None:
+        shown["source"] = job_input.source
     if job_input.type is not JobInputType.TABLE:
         return shown
     pivot = job_input.pivot

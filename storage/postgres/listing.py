@@ -50,11 +50,14 @@ class Listing:
         deployment_name: str | None = None,
         schedule_name: str | None = None,
         statuses: Collection[JobStatus] = (),
+        archived: bool | None = None,
         limit: int = LIMIT,
         offset: int = 0,
     ) -> Sequence[Job]:
         """Newest first; the conditions given must all hold."""
         wanted = sa.select(jobs)
+        if archived is not None:
+            wanted = wanted.where(sa.func.coalesce(jobs.c.document["archived"].as_boolean(), False).is_(archived))
         for column, value in (
             (jobs.c.endpoint_name, endpoint_name),
             (jobs.c.deployment_name, deployment_name),

@@ -28,7 +28,17 @@ class MemoryListing:
     job_store: MemoryJobStore
     schedule_store: MemoryScheduleStore
 
-    def jobs(self, *, endpoint_name=None, deployment_name=None, schedule_name=None, statuses=(), limit=50, offset=0):
+    def jobs(
+        self,
+        *,
+        endpoint_name=None,
+        deployment_name=None,
+        schedule_name=None,
+        statuses=(),
+        archived=None,
+        limit=50,
+        offset=0,
+    ):
         found = [
             job
             for job in reversed(self.job_store._jobs.values())
@@ -36,6 +46,7 @@ class MemoryListing:
             and deployment_name in {None, job.deployment.name}
             and schedule_name in {None, job.schedule_name}
             and (not statuses or job.status in statuses)
+            and archived in {None, job.archived}
         ]
         return found[offset : offset + limit]
 
@@ -116,6 +127,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         catalog=catalog,
         assets=assets,
         jobs=jobs,
+        keeper=jobs,
         schedules=schedules,
         listing=MemoryListing(catalog, jobs, schedules),
         registry=registry,
