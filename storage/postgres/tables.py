@@ -150,6 +150,17 @@ schedules = sa.Table(
     _created(),
 )
 
+# the service is open to everybody who reaches it while this is empty
+access_tokens = sa.Table(
+    "access_tokens",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column(
+        "token_hash", sa.Text, nullable=False, unique=True
+    ),  # sha256: a token has 256 random bits, no salt needed
+    _created(),
+)
+
 jobs = sa.Table(
     "jobs",
     metadata,
