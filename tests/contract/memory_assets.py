@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ class MemoryAssetStore:
         self._models = (catalog or MemoryCatalog())._models
         self._others: dict[tuple[type, str], Any] = {}
         self._datastores: dict[str, Datastore] = {}
+        self._lock = threading.Lock()
 
     def put(self, item: Asset | Datastore) -> None:
         now = datetime.now(UTC)
@@ -29,11 +31,12 @@ class MemoryAssetStore:
             made = before.created_at if before else item.created_at or now
             self._datastores[item.name] = replace(item, created_at=made)
             return
-        shelf, key = self._shelf(type(item)), f"{item.name}:{item.version}"
-        stored = shelf.get(key)
-        if stored is not None and stored.content_hash != item.content_hash:
-            raise Conflict(f"{item.name} version {item.version} exists already with other content")
-        shelf[key] = replace(item, created_at=stored.created_at if stored else item.created_at or now)
+        with self._lock:
+            shelf, key = self._shelf(type(item)), f"{item.name}:{item.version}"
+            stored = shelf.get(key)
+            if stored is not None and stored.content_hash != item.content_hash:
+                raise Conflict(f"{item.name} version {item.version} exists already with other content")
+            shelf[key] = replace(item, created_at=stored.created_at if stored else item.created_at or now)
 
     def get(self, kind: type[A], name: str, version: str | None = None) -> A:
         found = [v for v in self.versions(kind, name) if version in {None, v.version}]
@@ -47,7 +50,7 @@ class MemoryAssetStore:
 
     def versions(self, kind: type[A], name: str | None = None) -> Sequence[A]:
         oldest = datetime.min.replace(tzinfo=UTC)
-        found = [v for v in self._shelf(kind).values() if name in {None, v.name}]
+        found = [v for v in list(self._shelf(kind).values()) if name in {None, v.name}]
         newest = sorted(found, key=lambda v: (v.created_at or oldest, len(v.version), v.version), reverse=True)
         return sorted(newest, key=lambda v: v.name)
 
