@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from infra.cli.answer import Answer, answering
 from infra.cli.times import Moment
 from infra.settings import Settings
 from scoring.errors import NotFound
@@ -43,22 +43,14 @@ Examples:
     metavar="MINUTES",
     help="After a repair windows count neither way for so long: a bearing cools slowly.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Form of the answer.",
-)
+@answering
 def evaluate(
     endpoint: str | None,
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
     persistence: int,
     settling: float,
-    form: str,
+    answer: Answer,
 ) -> None:
     """Compare predictions with the faults that the simulator really had.
 
@@ -84,7 +76,7 @@ def evaluate(
         of = f" of endpoint {endpoint}" if endpoint else ""
         raise NotFound(f"there are no predictions{of} in that time; `tidemill job list` shows what was scored")
     figures = as_json(found)
-    click.echo(json.dumps(figures, indent=2) if form == "json" else as_text(figures))
+    answer.show(figures, lambda: as_text(figures).splitlines())
 
 
 def as_json(found: Evaluation) -> dict[str, Any]:

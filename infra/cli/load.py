@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from infra import wiring
+from infra.cli.answer import Answer, answering
 from infra.settings import Settings
 
 
@@ -18,19 +19,13 @@ from infra.settings import Settings
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR_OR_FILES…")
 @click.option("--table", metavar="TABLE", help="Table of the one file given; else the file's name says it.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Form of the answer.",
-)
-def load(paths: tuple[Path, ...], table: str | None, output: str) -> None:
+@answering
+def load(paths: tuple[Path, ...], table: str | None, answer: Answer) -> None:
     loaded = wiring.static_data(Settings())(paths, table)
-    if output == "json":
-        print(json.dumps([dataclasses.asdict(one) for one in loaded], indent=2))
-        return
-    print(f"{'table':<12} {'inserted':>9} {'updated':>9} {'unchanged':>10}  file")
-    for one in loaded:
-        print(f"{one.table:<12} {one.inserted:>9,} {one.updated:>9,} {one.unchanged:>10,}  {one.file}")
+
+    def lines() -> Iterator[str]:
+        yield f"{'table':<12} {'inserted':>9} {'updated':>9} {'unchanged':>10}  file"
+        for one in loaded:
+            yield f"{one.table:<12} {one.inserted:>9,} {one.updated:>9,} {one.unchanged:>10,}  {one.file}"
+
+    answer.show([dataclasses.asdict(one) for one in loaded], lines)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from infra.cli.answer import Answer, answering
 from infra.cli.failures import WaitedTooLong
 from infra.home import Home
 from infra.settings import Settings
@@ -64,22 +65,12 @@ def up(foreground: bool, port_base: int | None, only: list[str], limit: float) -
 
 
 @click.command(help="Readiness, address and memory of each part; exit code 1 unless all are ready.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Form of the answer.",
-)
-def status(output: str) -> None:
+@answering
+def status(answer: Answer) -> None:
     from infra.devstack.control import stack_status
 
     found = stack_status(Settings().paths)
-    if output == "json":
-        print(json.dumps(asdict(found), indent=2, default=str))
-    else:
-        print("\n".join(_table(found)))
+    answer.show(asdict(found), lambda: _table(found))
     if not found.ready:
         sys.exit(1)
 
@@ -169,25 +160,19 @@ def reset(yes: bool) -> None:
 
 
 @click.command(help="Check this machine for what the stack needs; exit code 1 if something is missing.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Form of the answer.",
-)
-def doctor(output: str) -> None:
+@answering
+def doctor(answer: Answer) -> None:
     from infra.devstack.doctor import examine, passed
 
     settings = Settings()
     findings = examine(settings.paths, port_base=settings.port_base)
-    if output == "json":
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
+
+    def lines() -> Iterator[str]:
         for finding in findings:
-            print(f"{finding.verdict:<5} {finding.check:<11} {finding.found}")
+            yield f"{finding.verdict:<5} {finding.check:<11} {finding.found}"
             if finding.verdict != "ok" and finding.mend:
-                print(f"{'':<17} {finding.mend}")
+                yield f"{'':<17} {finding.mend}"
+
+    answer.show([asdict(finding) for finding in findings], lines)
     if not passed(findings):
         sys.exit(1)

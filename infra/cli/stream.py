@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 
 import click
 
+from infra.cli.answer import Answer, answering
 from infra.settings import Settings
 
 
@@ -25,15 +26,8 @@ def run_command(port: int | None, member: str) -> None:
 
 
 @stream.command("show")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Form of the answer.",
-)
-def show_command(output: str) -> None:
+@answering
+def show_command(answer: Answer) -> None:
     """Position, watermarks and counters of each partition, as of its last commit."""
     from infra import wiring
 
@@ -57,20 +51,20 @@ def show_command(output: str) -> None:
                 "last_commit_at": progress.last_commit_at.isoformat() if progress.last_commit_at else None,
             }
         )
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-        return
-    if not rows:
-        click.echo("nothing has been committed yet", err=True)
-        return
-    for row, progress in zip(rows, found.values(), strict=True):
-        row["dead_letters"] = sum(progress.counters.dead_letters.values())
-    _print_table(rows)
+
+    def lines() -> Iterator[str]:
+        if not rows:
+            click.echo("nothing has been committed yet", err=True)
+            return iter(())
+        letters = [sum(progress.counters.dead_letters.values()) for progress in found.values()]
+        return _table([{**row, "dead_letters": count} for row, count in zip(rows, letters, strict=True)])
+
+    answer.show(rows, lines)
 
 
-def _print_table(rows: list[dict[str, object]]) -> None:
+def _table(rows: list[dict[str, object]]) -> Iterator[str]:
     names = list(rows[0])
     cells = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
     widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(names)]
     for line in [names, *cells]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

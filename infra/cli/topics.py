@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 
 import click
 
+from infra.cli.answer import Answer, answering
 from infra.settings import Settings
 
 
@@ -34,23 +35,22 @@ def create(wait_seconds: float) -> None:
 
 
 @topics.command("list", help="Topics with their partitions, offsets and messages kept.")
-@click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Format."
-)
-def list_(output: str) -> None:
+@answering
+def list_(answer: Answer) -> None:
     from infra.wiring import kafka_bootstrap
     from ingestion.kafka.topics import TopicAdmin
 
     with TopicAdmin(kafka_bootstrap(Settings())) as admin:
         states = admin.describe(admin.names())
-    if output == "json":
-        rows = [
-            {"name": one.name, "partitions": one.partitions, "messages": one.messages, "end_offsets": one.end}
-            for one in states
-        ]
-        print(json.dumps(rows, indent=2))
-        return
-    print(f"{'topic':<40} {'partitions':>10} {'messages':>12}  end offsets")
-    for one in states:
-        ends = ", ".join(str(one.end[partition]) for partition in sorted(one.end))
-        print(f"{one.name:<40} {one.partitions:>10} {one.messages:>12,}  {ends}")
+    rows = [
+        {"name": one.name, "partitions": one.partitions, "messages": one.messages, "end_offsets": dict(one.end)}
+        for one in states
+    ]
+
+    def lines() -> Iterator[str]:
+        yield f"{'topic':<40} {'partitions':>10} {'messages':>12}  end offsets"
+        for one in states:
+            ends = ", ".join(str(one.end[partition]) for partition in sorted(one.end))
+            yield f"{one.name:<40} {one.partitions:>10} {one.messages:>12,}  {ends}"
+
+    answer.show(rows, lines)
