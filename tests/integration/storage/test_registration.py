@@ -30,11 +30,12 @@ def test_many_at_once_get_versions_of_their_own_and_the_same_content_one(engine:
     )
 
     def register(name: str, content: int) -> Model:
-        folder = tmp_path / f"{name}-{content}" / "m"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "weights").write_text(str(content))
+        folder = tmp_path / str(content) / "m"
         return registration.model(parse(ModelSpec, Document(value={"name": name, "path": str(folder)})))
 
+    for content in range(12):
+        (tmp_path / str(content) / "m").mkdir(parents=True)
+        (tmp_path / str(content) / "m" / "weights").write_text(str(content))
     with ThreadPoolExecutor(6) as threads:
         different = list(threads.map(lambda number: register("net", number), range(12)))
         same = list(threads.map(lambda _: register("one", 1), range(6)))
