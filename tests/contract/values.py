@@ -8,7 +8,7 @@ from typing import Any
 from scoring.deployment import CodeConfiguration, Deployment, OutputAction, RetrySettings
 from scoring.job import Job, JobInput, JobInputType, JobOutput, JobProgress, Pivot
 from scoring.manifest import Manifest
-from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult
+from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult, Slice, SliceKind
 from scoring.model import ModelReference
 from scoring.schedule import CronTrigger, Schedule
 
@@ -74,6 +74,19 @@ def a_manifest(job_name: str = "job-1", mini_batches: int = 3) -> Manifest:
             items=(
                 InputItem(uri=f"/lake/windows/date=2026-03-29/part {index}.parquet", size_bytes=10 + index, rows=6),
                 InputItem(uri=f"/data/ünïcode-{index}.txt", size_bytes=0),
+                InputItem(uri="/data/whole.csv", size_bytes=9, records=4),
+                InputItem(
+                    uri="/data/large.csv",
+                    size_bytes=90,
+                    slice=Slice(kind=SliceKind.BYTES, start=7 + index, end=97 + index, header=7),
+                ),
+                InputItem(
+                    uri="/data/large.parquet",
+                    size_bytes=80,
+                    rows=30,
+                    records=30,
+                    slice=Slice(kind=SliceKind.ROWS, start=0, end=30),
+                ),
             ),
         )
         for index in range(mini_batches)
