@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from scoring.environment import ANONYMOUS_ENVIRONMENT
+from scoring.errors import InvalidInput
 from scoring.specs.document import described, read_document
 from scoring.specs.fields import AssetName, Text, TextMap, Version, local_path, lowered
 from scoring.specs.places import ContentPath
@@ -21,7 +22,10 @@ def _conda(value: Any, info: ValidationInfo) -> Any:
             raise refuse("found text of several lines, wanted a path, or keys such as dependencies")
         if (info.context or {}).get("folder") is None:
             raise refuse(f"found {described(value)}; a request holds what the conda file says, not its path")
-        value = read_document(local_path(value, info)).value
+        try:
+            value = read_document(local_path(value, info)).value
+        except InvalidInput as error:
+            raise refuse(str(error)) from None  # it names the conda file's line, and is shown after this file's
     if isinstance(value, Mapping):
         _check_conda(value)
     return value

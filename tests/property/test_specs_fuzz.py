@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from scoring.errors import InvalidInput
 from scoring.specs.compute import ComputeSpec
+from scoring.specs.data import DataSpec
+from scoring.specs.datastore import parse_datastore
 from scoring.specs.deployment import parse_deployment
 from scoring.specs.document import Document, load_document
 from scoring.specs.endpoint import EndpointSpec
+from scoring.specs.environment import EnvironmentSpec
 from scoring.specs.invocation import InvocationSpec
 from scoring.specs.model import ModelSpec
 from scoring.specs.schedule import parse_schedule
@@ -33,6 +36,27 @@ FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
     "model": (
         "name: pumps\nversion: 1\npath: ./model\ntype: custom_model\ntags:\n  a: 1\n",
         lambda document: parse(ModelSpec, document),
+    ),
+    "data": (
+        "$schema: x\nname: images\nversion: 1\ntype: uri_folder\npath: azureml://datastores/plant/paths/images\n"
+        "description: d\ntags: {a: b}\nproperties:\n  c: d\ndatastore: azureml:plant\n",
+        lambda document: parse(DataSpec, document),
+    ),
+    "environment": (
+        "name: torch\nversion: 1\nimage: python:3.12\nconda_file:\n  channels: [conda-forge]\n  dependencies:\n"
+        "  - python=3.8.5\n  - pip:\n    - torch\nos_type: linux\ninference_config:\n"
+        "  liveness_route: {port: 1, path: /}\ntags: {a: b}\n",
+        lambda document: parse(EnvironmentSpec, document),
+    ),
+    "build": (
+        "name: torch\nbuild:\n  path: docker\n  dockerfile_path: Dockerfile\n",
+        lambda document: parse(EnvironmentSpec, document),
+    ),
+    "datastore": ("name: plant\ntype: local_folder\npath: data\ndescription: d\ntags: {a: b}\n", parse_datastore),
+    "blob": (
+        "name: cloud\ntype: azure_blob\naccount_name: a\ncontainer_name: c\nprotocol: https\ncredentials:\n"
+        "  account_key: k\n",
+        parse_datastore,
     ),
     "deployment": (
         "type: model\nname: torch\nendpoint_name: pump-health\nmodel: azureml:pumps@latest\ncode_configuration:\n"
