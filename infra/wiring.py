@@ -366,6 +366,7 @@ def service_parts(settings: Settings) -> ServiceParts:
     from scoring.clock import SystemClock
     from scoring.runner import Patience
     from storage.postgres.engine import shared_engine, transaction
+    from storage.postgres.token_store import PostgresTokenStore
     from storage.registration import Registration
     from storage.registry import Registry
 
@@ -394,6 +395,7 @@ def service_parts(settings: Settings) -> ServiceParts:
         inputs=input_reader(settings),
         sinks=sinks(settings),
         clock=SystemClock(),
+        tokens=PostgresTokenStore(engine),
         jobs_folder=settings.paths.jobs,
         stream=StreamLook(
             lambda: stream_progress(settings), topic_ends(settings), topic=settings.stream.topics.readings

@@ -22,8 +22,10 @@ from infra.api import (
     jobs,
     schedules,
     state,
+    tokens,
     uploads,
 )
+from infra.api.access import Access, Gate
 from infra.api.background import Background
 from infra.api.bodies import RequestIds
 from infra.api.errors import add_handlers
@@ -38,6 +40,7 @@ from scoring.specs.invocation import InvocationSpec
 from scoring.specs.job_changes import JobChangesSpec
 from scoring.specs.model import ModelSpec
 from scoring.specs.schedule import ScheduleSpec
+from scoring.specs.token import TokenSpec
 from scoring.specs.validation import Spec
 
 LOOPS_END_SECONDS = 15.0
@@ -55,6 +58,7 @@ _SPECS: tuple[type[Spec], ...] = (
     InvocationSpec,
     JobChangesSpec,
     ScheduleSpec,
+    TokenSpec,
 )
 
 
@@ -78,6 +82,8 @@ def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
         lifespan=life,
     )
     add_handlers(app)
+    gate = Gate(parts.tokens)
+    app.add_middleware(Access, gate=gate)
     app.add_middleware(RequestIds, is_loopback=is_loopback)
     app.include_router(state.router(parts, background.ended))
     for noun in (
@@ -95,6 +101,7 @@ def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
         app.include_router(noun.router(parts))
     for router in assets.routers(parts):
         app.include_router(router)
+    app.include_router(tokens.router(parts, gate))
     _document_bodies(app)
     return app
 

@@ -41,6 +41,7 @@ class ErrorAnswer(BaseModel):
 
 _MEANINGS = {
     400: "What was sent is wrong; nothing was changed.",
+    401: "A token is required, or another one.",
     404: "A named thing does not exist.",
     409: "The state forbids it.",
     503: "A store is away; the same request may succeed later.",
@@ -48,8 +49,8 @@ _MEANINGS = {
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """For a route's `responses`: the errors that it documents."""
-    return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses}
+    """For a route's `responses`: the errors that it documents, and 401, which every route has."""
+    return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in sorted({401, *statuses})}
 
 
 def answer(status: int, code: str, message: str, target: str | None = None) -> JSONResponse:

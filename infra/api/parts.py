@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from infra.api.access import TokenStore
 from scoring.compute.cluster import Compute
 from scoring.compute.fleet import Fleet
 from scoring.deployment import Deployment
@@ -77,6 +78,7 @@ class ServiceParts:
     registration    gives content a name and a version
     jobs, keeper    what runners write of jobs, and what everybody else does
     inputs, sinks   checks at the time of the invocation, so that a wrong path is the caller's error, not the job's
+    tokens          names and hashes of the access tokens
     jobs_folder     each job's folder lies in it, with its outputs
     stream          rows of GET /stream; what is away is said in words, never raised
     ping            raises TryAgain while the database is away
@@ -98,6 +100,7 @@ class ServiceParts:
     inputs: InputReader
     sinks: Callable[[Job], Sequence[OutputSink]]
     clock: Clock
+    tokens: TokenStore
     jobs_folder: Path
     stream: Callable[[], dict[str, Any]]
     ping: Callable[[], None]

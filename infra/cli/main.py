@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "batch-deployment": Entry("infra.cli.batch_deployment:batch_deployment", "Deployments of a batch endpoint."),
     "job": Entry("infra.cli.job:job", "Jobs: show, stream, list, cancel."),
     "schedule": Entry("infra.cli.schedule:schedule", "Schedules that invoke endpoints by themselves."),
+    "token": Entry("infra.cli.token:token", "Access tokens of the service."),
     # processes and the whole
     "serve": Entry("infra.cli.serve:serve", "Run the service: REST API, scheduler, job runner."),
     "dashboard": Entry("infra.cli.dashboard:dashboard", "Run the Streamlit dashboard."),

@@ -7,6 +7,7 @@ from typing import Self
 
 import httpx2
 
+from infra.client.address import service_token
 from infra.client.assets import DataClient, EnvironmentsClient, ModelsClient
 from infra.client.batch_deployments import BatchDeploymentsClient
 from infra.client.batch_endpoints import BatchEndpointsClient
@@ -15,6 +16,7 @@ from infra.client.connection import Connection, Document
 from infra.client.datastores import DatastoresClient
 from infra.client.jobs import JobsClient
 from infra.client.schedules import SchedulesClient
+from infra.client.tokens import TokensClient
 
 
 class TidemillClient:
@@ -26,12 +28,23 @@ class TidemillClient:
                 print(state["status"])
 
     timeout_seconds  longest wait for one answer; registering a large model takes its copying
+    token            for a service that wants one; None is TIDEMILL_TOKEN, or the token of this machine's own service
     """
 
     def __init__(
-        self, base_url: str, *, timeout_seconds: float = 60.0, transport: httpx2.BaseTransport | None = None
+        self,
+        base_url: str,
+        *,
+        timeout_seconds: float = 60.0,
+        token: str | None = None,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self._connection = Connection(base_url, timeout_seconds=timeout_seconds, transport=transport)
+        self._connection = Connection(
+            base_url,
+            timeout_seconds=timeout_seconds,
+            token=service_token(base_url) if token is None else token,
+            transport=transport,
+        )
         self.compute = ComputeClient(self._connection)
         self.models = ModelsClient(self._connection)
         self.data = DataClient(self._connection)
@@ -41,6 +54,7 @@ class TidemillClient:
         self.batch_deployments = BatchDeploymentsClient(self._connection)
         self.jobs = JobsClient(self._connection)
         self.schedules = SchedulesClient(self._connection)
+        self.tokens = TokensClient(self._connection)
 
     @property
     def base_url(self) -> str:

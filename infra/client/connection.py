@@ -23,13 +23,25 @@ class ServiceFailed(ScoringError):
     """The service answered, but not as it should; its log says more."""
 
 
+class NotAllowed(ScoringError):
+    """The service wants a token, or another one."""
+
+
 class Connection:
     """One pool of connections to one service."""
 
-    def __init__(self, base_url: str, *, timeout_seconds: float, transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_seconds: float,
+        token: str | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._http = httpx2.Client(
             base_url=self.base_url,
+            headers={} if token is None else {"authorization": f"Bearer {token}"},
             timeout=httpx2.Timeout(timeout_seconds, connect=min(5.0, timeout_seconds)),
             transport=transport,
             trust_env=False,  # a proxy of the environment is not meant for the service next door
@@ -166,6 +178,8 @@ def _content(response: httpx2.Response) -> Any:
         raise ServiceFailed(f"the service answered {response.status_code}: {response.text[:200]}") from None
     if code == "InvalidInput" and target:
         raise InvalidInput(message.removeprefix(f"{target}: "), place=str(target))
+    if response.status_code == 401:
+        raise NotAllowed(f"{message.removeprefix('authorization: ')} (TIDEMILL_TOKEN, or the home's file `token`)")
     raise _KINDS.get(code, ServiceFailed)(message)
 
 

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from infra.api.app import create_app
 from infra.api.parts import Loop, ServiceParts
+from scoring.errors import Conflict
 from scoring.minibatch import InputItem
 from storage.datastores import Datastores
 from storage.references import References
@@ -69,6 +70,25 @@ class MemoryListing:
         return list(self.schedule_store._schedules.values())
 
 
+class MemoryTokenStore:
+    def __init__(self) -> None:
+        self.away: Exception | None = None
+        self._tokens: dict[str, Any] = {}
+
+    def add(self, token: Any) -> None:
+        if token.name in self._tokens:
+            raise Conflict(f"there is a token named {token.name} already")
+        self._tokens[token.name] = token
+
+    def all(self) -> list[Any]:
+        if self.away is not None:
+            raise self.away
+        return list(self._tokens.values())
+
+    def delete(self, name: str) -> None:
+        self._tokens.pop(name, None)
+
+
 @dataclass
 class Service:
     """The application and everything behind it. `code` is a folder with score.py, `model` one with a file."""
@@ -84,6 +104,7 @@ class Service:
     data: Path
     away: list[Exception] = field(default_factory=list)
     wakes: list[int] = field(default_factory=list)
+    tokens: MemoryTokenStore = field(default_factory=MemoryTokenStore)
 
     def deployment(self, **changes: Any) -> dict[str, Any]:
         return {
@@ -137,6 +158,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         inputs=MemoryInputReader({str(data): [InputItem(uri=str(data / "a"), size_bytes=1)]}),
         sinks=lambda job: [sink],
         clock=clock,
+        tokens=(tokens := MemoryTokenStore()),
         jobs_folder=tmp_path / "jobs",
         stream=lambda: {"state": "ok", "partitions": []},
         ping=ping,
@@ -144,4 +166,4 @@ def service(tmp_path: Path) -> Iterator[Service]:
         loops=[Loop(name="idle", run=lambda stop: stop.wait(60) and None)],
     )
     with TestClient(create_app(parts), raise_server_exceptions=False) as http:
-        yield Service(http, catalog, jobs, schedules, sink, clock, code, model, data, away, wakes)
+        yield Service(http, catalog, jobs, schedules, sink, clock, code, model, data, away, wakes, tokens)

@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from infra.client import TidemillClient, connection
-from infra.client.address import service_url
+from infra.client.address import keep_token, service_url
+from infra.client.connection import NotAllowed
 from scoring.errors import Conflict, InvalidInput, NotFound, ScoringError, TryAgain
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
@@ -152,3 +153,42 @@ def test_the_services_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert service_url() == "http://a"
     monkeypatch.setenv("TIDEMILL_API_URL", "http://b")
     assert service_url() == "http://b"
+
+
+def test_the_token_goes_with_every_request_and_to_its_own_service_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.headers.get("authorization"))
+        return httpx2.Response(200, json=[])
+
+    def ask(url: str = "http://service", **options: str) -> None:
+        TidemillClient(url, transport=httpx2.MockTransport(answer), **options).jobs.list()
+
+    monkeypatch.delenv("TIDEMILL_TOKEN", raising=False)
+    monkeypatch.setenv("TIDEMILL_HOME", str(tmp_path))
+    monkeypatch.setenv("TIDEMILL_API_URL", "http://service/")
+    ask()
+    assert keep_token("from-file").stat().st_mode & 0o777 == 0o600
+    ask()
+    ask("http://elsewhere")
+    monkeypatch.setenv("TIDEMILL_TOKEN", "from-environment")
+    ask("http://elsewhere")
+    ask(token="given")
+    assert seen == [None, "Bearer from-file", None, "Bearer from-environment", "Bearer given"]
+
+
+def test_a_token_that_others_can_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TIDEMILL_TOKEN", raising=False)
+    monkeypatch.setenv("TIDEMILL_HOME", str(tmp_path))
+    monkeypatch.setenv("TIDEMILL_API_URL", "http://service")
+    keep_token("x").chmod(0o644)
+    with pytest.raises(InvalidInput, match="others can read it; run: chmod 600"):
+        TidemillClient("http://service")
+
+
+def test_a_service_that_wants_a_token_says_where_one_is_looked_for() -> None:
+    with pytest.raises(NotAllowed, match=r"what is wrong \(TIDEMILL_TOKEN"):
+        client(failing(401, "Unauthorized", "authorization")).jobs.show("x")
