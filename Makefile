@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.tidemill-installed
 
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test check screenshots lock clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -32,6 +32,9 @@ check: setup     ## seconds: format, lint, types, imports, unit, property and ar
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit tests/property tests/architecture
+
+screenshots: setup ## take the pictures of docs/images anew, in a headless browser
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/e2e/test_pages_browser.py
 
 lock: setup      ## resolve requirements.lock and .ci/uv.lock again from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -70,10 +70,10 @@ def fleet_heat(frame: pd.DataFrame, *, threshold: float | None, bucket: float, s
     steps = [share * top for share in (0.4, 0.8, 1, 2, 4)]
     legend = alt.Legend(
         title="Worst score" + (f", threshold {words.score(threshold)}" if threshold is not None else ""),
+        type="symbol",
+        symbolType="square",
         orient="bottom",
         direction="horizontal",
-        gradientLength=300,
-        gradientThickness=8,
         titleFontWeight="normal",
         titleColor=theme.FAINT,
         labelColor=theme.FAINT,
@@ -132,7 +132,12 @@ def score(frame: pd.DataFrame, *, threshold: float | None, faults: pd.DataFrame,
     ]
     if threshold is not None:
         layers += _rule(threshold, f"threshold {words.score(threshold)}", span, theme.INK)
-    return alt.layer(*layers).properties(height=230).properties(padding=PADDING).configure_view(stroke=None)
+    return (
+        alt.layer(*layers)
+        .properties(height=230 + (30 if len(faults) else 0))
+        .properties(padding=PADDING)
+        .configure_view(stroke=None)
+    )
 
 
 def sensor(
@@ -326,12 +331,18 @@ def _faults(
         top=top,
     )
     kinds = sorted(data["kind"].unique())
+    legend = alt.Legend(
+        title="True faults", orient="bottom", direction="horizontal", symbolType="square", symbolOpacity=0.7,
+        titleFontWeight="normal", titleColor=theme.FAINT, labelColor=theme.FAINT, titleOrient="left",
+    )  # fmt: skip
     colour = alt.Color(
-        "kind:N", scale=alt.Scale(domain=kinds, range=[theme.fault_colour(k) for k in kinds]), legend=None
+        "named:N",
+        scale=alt.Scale(domain=[words.quantity(k) for k in kinds], range=[theme.fault_colour(k) for k in kinds]),
+        legend=legend if labels else None,
     )
     shade = (
         alt.Chart(data)
-        .mark_rect(opacity=0.13)
+        .mark_rect(opacity=0.2)
         .encode(
             x=span.x("begins"),
             x2="ends:T",

@@ -129,4 +129,4 @@ def nothing(text: str) -> None:
 def spark(values: Sequence[float] | pd.Series) -> list[float] | None:
     """Values for a metric's small chart; None where there are too few to draw."""
     kept = [float(v) for v in values if not pd.isna(v)]
-    return kept if len(kept) > 1 else None
+    return kept if len(kept) > 4 else None

@@ -20,9 +20,10 @@ HEAT = ("#EEF3F7", "#C3DAE8", "#8DB9D3", "#F2C14E", "#E07B2E", "#A3260F")
 
 FAULTS = {
     "bearing_damage": "#D55E00",
-    "cavitation": "#0072B2",
+    "cavitation": "#8A4F7D",
     "wear": "#B88A00",
-    "sensor_drift": "#8A4F7D",
+    "sensor_drift": "#009E73",
+    "sensor_stuck": "#4B5A8A",
 }
 OTHER_FAULT = "#64748B"
 
@@ -42,6 +43,8 @@ class Look:
 JOB_STATES: dict[str, Look] = {
     "Queued": Look(colour="gray", icon=":material/hourglass_empty:", mark="○", hex="#94A3B8"),
     "Preparing": Look(colour="blue", icon=":material/pending:", mark="◔", hex=SKY),
+    "Provisioning": Look(colour="blue", icon=":material/dns:", mark="◔", hex=SKY),
+    "Starting": Look(colour="blue", icon=":material/start:", mark="◔", hex=SKY),
     "Running": Look(colour="blue", icon=":material/play_circle:", mark="▶", hex=BLUE),
     "Finalizing": Look(colour="blue", icon=":material/save:", mark="◕", hex=BLUE),
     "Completed": Look(colour="green", icon=":material/check_circle:", mark="✓", hex=GREEN),

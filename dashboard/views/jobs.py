@@ -14,7 +14,7 @@ from storage.queries.jobs import JobDetail, JobPage
 from storage.queries.stores import Stores, utc_now
 
 PAGE_SIZE = 12
-LIVE = ("Queued", "Preparing", "Running", "Finalizing", "CancelRequested")
+LIVE = ("Queued", "Preparing", "Provisioning", "Starting", "Running", "Finalizing", "CancelRequested")
 FILTERS: dict[str, tuple[str, ...] | None] = {
     "All": None,
     "Active": LIVE,
@@ -145,14 +145,16 @@ def percent(job: Any) -> float:
 
 
 def selected(found: JobPage) -> str | None:
-    """The job in the URL, else the first that is active, else the newest."""
+    """The job in the URL, else the first that is active, else the newest that had something to score."""
     named = st.query_params.get("job")
     if named:
         return str(named)
     if found.jobs.empty:
         return None
     active = found.jobs[found.jobs["status"].isin(LIVE)]
-    return str((active if len(active) else found.jobs)["name"].iloc[0])
+    scored = found.jobs[found.jobs["mini_batches"] > 0]
+    best = next(jobs for jobs in (active, scored, found.jobs) if len(jobs))
+    return str(best["name"].iloc[0])
 
 
 def show(detail: JobDetail) -> None:

@@ -248,7 +248,10 @@ def fleet(stores: Stores, when: TimeRange) -> None:
             st.code("tidemill batch-endpoint invoke --name pump-health", language=None)
             return
         threshold = data.known(data.attempt(lambda: data.threshold(stores)))
-        chart = charts.fleet_heat(heat, threshold=threshold, bucket=bucket, span=charts.span_of(when))
+        # what was never scored would only be white
+        assert when.until is not None
+        span = charts.Span(since=heat["bucket_start"].min(), until=when.until)
+        chart = charts.fleet_heat(heat, threshold=threshold, bucket=bucket, span=span)
         st.altair_chart(chart, alt="Worst anomaly score of each machine over time")
 
 
@@ -288,7 +291,13 @@ def latest_jobs(stores: Stores) -> None:
             look = theme.job_state(row.status)
             with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
                 st.badge(row.status, icon=look.icon, color=look.colour)
-                st.page_link("views/jobs.py", label=row.name, query_params={"job": row.name}, width="stretch")
+                st.page_link(
+                    "views/jobs.py",
+                    label=f"{row.endpoint_name}, {words.plural(int(row.items_succeeded), 'row')}",
+                    help=row.name,
+                    query_params={"job": row.name},
+                    width="stretch",
+                )
                 st.caption(words.ago(row.created_at, now), width="content")
 
 

@@ -11,6 +11,7 @@ from dashboard import charts, data, layout, theme, words
 from storage.queries.stores import Stores, TimeRange, utc_now
 
 POINTS = 96
+KEEPS_UP = 30.0  # seconds of production: commits come every few seconds, so a little always waits
 SILENT_AFTER = timedelta(minutes=10)
 
 
@@ -52,7 +53,7 @@ def figures(stores: Stores, live: data.LiveStream, history: data.StreamHistory, 
             **layout.METRIC,
         )
         st.metric(
-            "Consumed",
+            "Accepted",
             words.count(live.total("accepted")),
             delta=unknown if lag is None else "readings counted into windows",
             **layout.METRIC,
@@ -81,15 +82,17 @@ def eta(lag: int, speeds: tuple[float, float] | None) -> str:
     if speeds is None:
         return "messages not yet in the lake"
     consumed, produced = speeds
+    if lag <= max(produced, 1) * KEEPS_UP:
+        return "the stream keeps up"
     if consumed <= 0:
         return "messages not yet in the lake"
     if consumed <= produced:
-        return f"not getting less: {words.rate(produced)} in, {words.rate(consumed)} out a second"
+        return f"growing by {words.rate(produced - consumed)} a second"
     return f"gone in about {words.duration(lag / (consumed - produced))}"
 
 
 def partitions(stores: Stores, live: data.LiveStream) -> None:
-    with layout.card("Partitions", "position in the topic against position in the lake"):
+    with layout.card("Partitions", "messages in the topic against messages in the lake; counters are of readings"):
         if live.problem is not None:
             layout.away(live.problem)
         if live.partitions.empty:
@@ -205,7 +208,7 @@ def lateness(stores: Stores, when: TimeRange, live: data.LiveStream) -> None:
                 height=120,
             )
             st.altair_chart(chart, alt="Late readings over event time")
-            worst = data.known(data.attempt(lambda: data.late_by_sensor(stores, when, limit=8)))
+            worst = data.known(data.attempt(lambda: data.late_by_sensor(stores, when, limit=5)))
             if worst is not None:
                 late_table(worst)
     with right, layout.card("Dead letters", "why messages could not be read", height="stretch"):
