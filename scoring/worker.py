@@ -22,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from types import ModuleType
 from typing import Any
@@ -91,7 +92,7 @@ def main(fd: int) -> None:
             if driver is not None:
                 driver.close()
                 driver = None
-            channel.send({"op": "ended"})
+            channel.send({"op": "ended", "clean": _is_clean()})
     if driver is not None:
         driver.close()
 
@@ -147,6 +148,17 @@ def _die_with_parent() -> None:
         return
     if os.getppid() != parent:
         os._exit(1)  # it died before we asked
+
+
+def _is_clean() -> bool:
+    """Whether nothing of the script goes on in here: a thread or a child of it would work on in the next job."""
+    if threading.active_count() > 1:
+        return False
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return not file.read().split()
+    except OSError:
+        return True
 
 
 def _die_first() -> None:

@@ -437,12 +437,15 @@ class JobRun:
                 if slot.worker is None or slot.name not in waiting:
                     continue
                 try:
-                    ended = any(message["op"] == "ended" for message in slot.worker.messages())
+                    ended = [message for message in slot.worker.messages() if message["op"] == "ended"]
                 except WorkerGone:
                     waiting.discard(slot.name)
                     continue
                 if ended:
                     waiting.discard(slot.name)
+                    if not ended[0].get("clean", True):
+                        self._drop(slot)  # a thread or child of the script would work on in the next job
+                        continue
                     self._selector.unregister(slot.worker)
                     self._meter.end(slot.worker)
                     self._supply.give_back(slot.instance, slot.worker)

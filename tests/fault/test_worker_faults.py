@@ -101,20 +101,6 @@ def test_raising_in_init_fails_the_job_with_the_scripts_traceback(engine: Engine
     assert lines[-1] == "FileNotFoundError: weights.pt"
 
 
-@pytest.mark.parametrize(
-    ("script", "reason"),
-    [
-        ("def init(): pass\n", "score.py has no function run(mini_batch)"),
-        ("def run(mini_batch:\n", "loading score.py raised SyntaxError: '(' was never closed (score.py, line 1)"),
-        ("import nothing_of_that_name\n", "loading score.py raised ModuleNotFoundError"),
-    ],
-)
-def test_a_script_that_cannot_be_loaded(engine: Engine, compute: LocalCompute, script: str, reason: str) -> None:
-    job = score(engine, compute, script)
-    assert job.status is JobStatus.FAILED
-    assert reason in str(job.status_reason)
-
-
 def test_raising_in_run_is_tried_again_in_the_same_process(engine: Engine, compute: LocalCompute) -> None:
     job = score(
         engine,
@@ -178,39 +164,6 @@ def test_the_error_threshold_ends_the_job(engine: Engine, compute: LocalCompute)
 
 
 @pytest.mark.parametrize(
-    ("returned", "named"),
-    [("None", "None"), ("'abc'", "str"), ("{'a': 1}", "dict"), ("(x for x in mini_batch)", "generator"), ("7", "int")],
-)
-def test_a_wrong_return_type(engine: Engine, compute: LocalCompute, returned: str, named: str) -> None:
-    job = score(engine, compute, f"def run(mini_batch):\n    return {returned}\n", files=2)
-    assert job.status is JobStatus.FAILED
-    assert job.status_reason == (
-        f"no item succeeded: run() returned no row for any of 2 items; first: run() of score.py returned {named}; "
-        "allowed are list, tuple and pandas.DataFrame, in 3 tries"
-    )
-
-
-def test_too_few_rows_are_failed_items(engine: Engine, compute: LocalCompute) -> None:
-    job = score(engine, compute, "def run(mini_batch):\n    return mini_batch[:1]\n")
-    assert job.status is JobStatus.COMPLETED
-    assert (job.progress.items_succeeded, job.progress.items_failed) == (3, 3)
-    assert len(rows(engine, job)) == 3
-
-
-def test_surplus_rows_are_written_but_not_counted(engine: Engine, compute: LocalCompute) -> None:
-    job = score(engine, compute, "def run(mini_batch):\n    return tuple(mini_batch) * 2\n")
-    assert job.status is JobStatus.COMPLETED
-    assert (job.progress.items_succeeded, job.progress.items_failed) == (6, 0)
-    assert len(rows(engine, job)) == 12
-
-
-def test_no_rows_at_all_fail_the_job_even_at_minus_one(engine: Engine, compute: LocalCompute) -> None:
-    job = score(engine, compute, "def run(mini_batch):\n    return []\n")
-    assert job.status is JobStatus.FAILED
-    assert str(job.status_reason).startswith("no item succeeded: run() returned no row for any of 6 items")
-
-
-@pytest.mark.parametrize(
     ("deed", "told"),
     [
         ("sys.exit(3)", "run() of score.py asked the process to exit: 3 (score.py, line 5)"),
@@ -239,15 +192,6 @@ def test_a_process_that_dies_is_replaced(engine: Engine, compute: LocalCompute, 
     failed = next(r for r in results if r.outcome is MiniBatchOutcome.FAILED)
     assert failed.tries == 2
     assert told in str(failed.error)
-
-
-def test_dying_in_init_ends_the_job(engine: Engine, compute: LocalCompute) -> None:
-    job = score(engine, compute, "import os\ndef init():\n    os._exit(9)\ndef run(m):\n    return m\n")
-    assert job.status is JobStatus.FAILED
-    assert job.status_reason == (
-        "no worker process could be made ready, 3 tries: "
-        "the worker process ended with exit code 9 in init() of score.py"
-    )
 
 
 @pytest.mark.parametrize("loop", ["while True: pass", "time.sleep(1000)"])
@@ -375,17 +319,6 @@ def test_rows_of_every_kind_are_written_as_their_text(engine: Engine, compute: L
     assert rows(engine, job) == ["None", "nan", "zwölf µ 🚰", "{'a': [1, 'b']}", "(1,)", "odd"]
 
 
-def test_results_that_cannot_be_pickled_are_no_matter(engine: Engine, compute: LocalCompute) -> None:
-    job = score(
-        engine,
-        compute,
-        "import threading\ndef run(mini_batch):\n    return [threading.Lock(), lambda: 0]\n",
-        files=2,
-    )
-    assert job.status is JobStatus.COMPLETED
-    assert len(rows(engine, job)) == 2
-
-
 def test_a_row_whose_text_cannot_be_made(engine: Engine, compute: LocalCompute) -> None:
     job = score(
         engine,
@@ -418,45 +351,6 @@ def test_a_data_frame_is_written_space_separated(engine: Engine, compute: LocalC
     )
     assert job.status is JobStatus.COMPLETED, job.status_reason
     assert rows(engine, job) == ['"a b" 0.5 1', "c  2"]
-
-
-def test_a_file_that_is_gone_fails_its_mini_batch_alone(engine: Engine, compute: LocalCompute) -> None:
-    engine.files(6)
-    gone = engine.folder / "data" / "folder-0002.txt"
-    job = score(
-        engine,
-        compute,
-        f"""
-        import os
-        if os.path.exists({str(gone)!r}):
-            os.remove({str(gone)!r})
-        def run(mini_batch):
-            return [open(path).read() for path in mini_batch]
-        """,
-    )
-    assert job.status is JobStatus.COMPLETED
-    assert rows(engine, job) == ["0", "1", "4", "5"]
-    _, results = engine.jobs.manifest(job)
-    failed = next(r for r in results if r.outcome is MiniBatchOutcome.FAILED)
-    assert "FileNotFoundError" in str(failed.error)
-
-
-def test_too_much_memory_fails_its_mini_batch_alone(engine: Engine, compute: LocalCompute) -> None:
-    job = score(
-        engine,
-        compute,
-        """
-        import resource
-        def init():
-            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-        def run(mini_batch):
-            if any("0002" in path for path in mini_batch):
-                bytearray(1 << 32)
-            return mini_batch
-        """,
-    )
-    assert job.status is JobStatus.COMPLETED
-    assert (job.progress.items_succeeded, job.progress.items_failed) == (4, 2)
 
 
 def test_kill_9_of_workers_in_the_middle_scores_each_file_once(engine: Engine, compute: LocalCompute) -> None:

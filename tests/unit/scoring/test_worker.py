@@ -165,7 +165,7 @@ def test_a_script_finds_what_azure_promises(tmp_path: Path, which: str) -> None:
     )
     assert len((tmp_path / "4.e1.1.jsonl").read_text().splitlines()) == 2
     talk.ask({"op": "end"})
-    assert talk.hear() == {"op": "ended"}
+    assert talk.hear() == {"op": "ended", "clean": True}
     assert talk.close() == 0
     user = tmp_path / "logs" / "user"
     assert (user / "stdout/node0/process000.stdout.txt").read_text() == "scoring 2\n"
