@@ -28,7 +28,7 @@ def packages_of(image: str) -> tuple[str, ...]:
     An image itself is never run: images of which nothing is known are taken for a bare Python.
     """
     for pattern, packages in _KNOWN:
-        if found := re.search(rf"(?:^|[/:-]){pattern}(?![\d.]*\d\.\d)", image, re.IGNORECASE):
+        if found := re.search(rf"(?:^|[/:]|AzureML-){pattern}(?![\d.]*\d\.\d)", image, re.IGNORECASE):
             return packages(found)
     return ()
 

@@ -174,7 +174,7 @@ def _cast(series: Any, column: Any) -> Any:
             return series.where(series.isna(), series.astype(str)).astype(object)
         if kind == "datetime":
             return pandas.to_datetime(series)
-        if kind == "boolean" and series.dtype == object:
+        if kind == "boolean" and (series.dtype == object or pandas.api.types.is_string_dtype(series)):
             return _booleans(series)
         if kind not in _TYPES:
             return series  # binary, arrays, objects: MLflow itself looks at them
@@ -256,7 +256,8 @@ def _pixels(image: Any, wanted: tuple[int, ...]) -> Any:
         if pixels.ndim == 2:
             layouts.append(pixels[numpy.newaxis])
         for layout in layouts:
-            for shaped in (layout[numpy.newaxis], layout):
+            # a first dimension of any length counts images, and is no part of one
+            for shaped in [layout[numpy.newaxis]] + ([] if wanted[:1] == (-1,) else [layout]):
                 if shaped.ndim == len(wanted) and all(n in (-1, m) for n, m in zip(wanted, shaped.shape)):  # noqa: B905
                     return shaped
             tried.append(layout.shape)
