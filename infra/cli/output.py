@@ -11,15 +11,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 from scoring.errors import InvalidInput
 
 FORMATS = ("json", "jsonc", "yaml", "yamlc", "table", "tsv", "none")
 
+_SAID = 200
+
 # what az leaves out of tables, too: long, and the same for every row
 _NOT_IN_TABLES = {"id", "type", "etag"}
+
+
+class Tabled(list[Any]):
+    """A list whose table has columns of its own; in every other form, and after a query, it is the list."""
+
+    def __init__(self, elements: Iterable[Any], row: Callable[[Any], dict[str, Any]]) -> None:
+        super().__init__(elements)
+        self.row = row
 
 
 def compiled(query: str | None) -> Callable[[Any], Any]:
@@ -36,9 +46,12 @@ def compiled(query: str | None) -> Callable[[Any], Any]:
 
     def search(result: Any) -> Any:
         try:
-            return expression.search(result)
+            # its functions know lists by their type alone
+            return expression.search(list(result) if isinstance(result, list) else result)
         except JMESPathError as error:
-            raise InvalidInput(f"'{query}' does not fit the result: {error}", place="--query") from None
+            said = " ".join(str(error).split())
+            said = said if len(said) <= _SAID else f"{said[: _SAID - 1]}…"
+            raise InvalidInput(f"'{query}' does not fit the result: {said}", place="--query") from None
 
     return search
 
@@ -54,14 +67,15 @@ def show(result: Any, form: str, stream: TextIO | None = None) -> None:
     elif form in {"yaml", "yamlc"}:
         import yaml
 
-        text = yaml.safe_dump(result, allow_unicode=True, default_flow_style=False)
+        plain = list(result) if isinstance(result, Tabled) else result
+        text = yaml.safe_dump(plain, allow_unicode=True, default_flow_style=False)
         text = text.removesuffix("...\n")  # the end mark that YAML gives a bare scalar
         _coloured(out, text, "yaml") if form == "yamlc" else out.write(text)
     elif form == "tsv":
         for line in _tsv(result):
             out.write(line + "\n")
     else:
-        for line in _table(result):
+        for line in _table([result.row(element) for element in result] if isinstance(result, Tabled) else result):
             out.write(line + "\n")
     out.flush()
 

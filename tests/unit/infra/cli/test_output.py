@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.cli.output import compiled, show
+from infra.cli.output import Tabled, compiled, show
 from scoring.errors import InvalidInput
 
 
@@ -92,3 +92,13 @@ def test_a_wrong_query_is_refused_before_anything_is_done() -> None:
         compiled("[")
     with pytest.raises(InvalidInput, match="does not fit the result"):
         compiled("sort(@)")({"a": 1})
+
+
+def test_functions_of_a_query_take_lists_that_know_their_table() -> None:
+    rows = Tabled([{"a": 1}, {"a": 2}], lambda row: {"twice": row["a"] * 2})
+    assert printed(rows, "tsv", "length(@)") == "2\n"
+    assert printed(rows, "yaml") == "- a: 1\n- a: 2\n"
+    assert printed(rows, "table").splitlines() == ["Twice", "-----", "2", "4"]
+    with pytest.raises(InvalidInput) as caught:
+        compiled("length(a)")({"a": 1, "b": "x" * 5000})
+    assert len(str(caught.value)) < 300
