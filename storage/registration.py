@@ -93,13 +93,14 @@ class Registration:
     def environment(self, spec: EnvironmentSpec | InlineEnvironment) -> Environment:
         """Without a name it is anonymous: its version is its content's hash. Raises as `model`."""
         build = self._build(spec)
+        inference = None if spec.inference_config is None else spec.inference_config.model_dump()
         content_hash = _hash(
             {
                 "image": spec.image,
                 "conda_file": spec.conda_file,
                 "build": None if build is None else [Path(build.path).name, build.dockerfile_path],
                 "os_type": spec.os_type,
-                "inference_config": spec.inference_config,
+                "inference_config": inference,
             }
         )
         return self._named(
@@ -113,7 +114,7 @@ class Registration:
                 conda_file=spec.conda_file,
                 build=build,
                 os_type=spec.os_type,
-                inference_config=spec.inference_config,
+                inference_config=inference,
                 description=spec.description,
                 tags=spec.tags,
                 properties=spec.properties,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from scoring.specs.fields import AssetName, ResourceName, Text, TextMap, Version, lowered
+from scoring.specs.fields import AssetName, Text, TextMap, Version, lowered
 from scoring.specs.places import DataPath
 from scoring.specs.references import bare_name
 from scoring.specs.validation import Spec
@@ -31,7 +31,7 @@ class DataSpec(Spec):
     description: Text | None = None
     tags: TextMap = Field(default_factory=dict)
     properties: TextMap = Field(default_factory=dict)
-    datastore: Annotated[ResourceName, BeforeValidator(_datastore)] | None = None
+    datastore: Annotated[AssetName, BeforeValidator(_datastore)] | None = None
 
     auto_delete_setting: Any = None
     id: Any = None

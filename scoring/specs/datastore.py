@@ -8,14 +8,12 @@ from pydantic import BeforeValidator, Field
 
 from scoring.datastore import LOCAL_FOLDER, Datastore
 from scoring.specs.document import Document, described
-from scoring.specs.fields import LocalPath, ResourceName, Text, TextMap, lowered
+from scoring.specs.fields import AssetName, LocalPath, Text, TextMap, lowered
 from scoring.specs.validation import Spec, parse
-
-_COMMON = ("name", "type", "description", "tags", "properties")
 
 
 class _Common(Spec):
-    name: ResourceName
+    name: AssetName
     description: Text | None = None
     tags: TextMap = Field(default_factory=dict)
     properties: TextMap = Field(default_factory=dict)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from scoring.environment import ANONYMOUS_ENVIRONMENT
 from scoring.errors import InvalidInput
 from scoring.specs.document import described, read_document
-from scoring.specs.fields import AssetName, Text, TextMap, Version, local_path, lowered
+from scoring.specs.fields import AssetName, Integer, Text, TextMap, Version, local_path, lowered
 from scoring.specs.places import ContentPath
 from scoring.specs.validation import Spec, refuse
 
@@ -60,6 +60,19 @@ class BuildSpec(Spec):
     dockerfile_path: Annotated[str, AfterValidator(_dockerfile)] = "Dockerfile"
 
 
+class RouteSpec(Spec):
+    path: Text
+    port: Annotated[Integer, Field(ge=1, le=65_535)]
+
+
+class InferenceSpec(Spec):
+    """Where a container with a server of its own answers. Kept; no container is run here."""
+
+    liveness_route: RouteSpec
+    readiness_route: RouteSpec
+    scoring_route: RouteSpec
+
+
 class InlineEnvironment(Spec):
     """An environment written into a deployment. Without a name it is anonymous: named by its content, and shared."""
 
@@ -71,7 +84,7 @@ class InlineEnvironment(Spec):
     conda_file: Annotated[dict[str, Any] | None, BeforeValidator(_conda)] = None
     build: BuildSpec | None = None
     os_type: Annotated[Literal["linux", "windows"], BeforeValidator(lowered)] = "linux"
-    inference_config: dict[str, Any] | None = None
+    inference_config: InferenceSpec | None = None
     description: Text | None = None
     tags: TextMap = Field(default_factory=dict)
     properties: TextMap = Field(default_factory=dict)

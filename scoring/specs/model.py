@@ -27,7 +27,7 @@ class _Common(Spec):
     tags: TextMap = Field(default_factory=dict)
     properties: TextMap = Field(default_factory=dict)
     stage: Text | None = None
-    flavors: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    flavors: dict[str, Any] = Field(default_factory=dict)
 
     datastore: Any = None
     system_metadata: Any = None

@@ -45,7 +45,8 @@ FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
     "environment": (
         "name: torch\nversion: 1\nimage: python:3.12\nconda_file:\n  channels: [conda-forge]\n  dependencies:\n"
         "  - python=3.8.5\n  - pip:\n    - torch\nos_type: linux\ninference_config:\n"
-        "  liveness_route: {port: 1, path: /}\ntags: {a: b}\n",
+        "  liveness_route: {port: 1, path: /}\n  readiness_route: {port: 1, path: /}\n"
+        "  scoring_route: {port: 1, path: /}\ntags: {a: b}\n",
         lambda document: parse(EnvironmentSpec, document),
     ),
     "build": (

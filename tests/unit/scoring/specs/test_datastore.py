@@ -61,7 +61,7 @@ def test_azures_types_are_taken_and_their_credentials_are_not(own: str, settings
         ("name: plant\ntype: local_folder\npath: https://x/y\n", "d.yml:3: path: found 'https://x/y'"),
         ("name: plant\ntype: azure_blob\naccount_name: a\n", "d.yml:1: container_name: missing"),
         ("name: plant\ntype: azure_blob\naccount_name: a\ncontainer: c\n", "d.yml:4: container: unknown key"),
-        ("name: 1d\ntype: local_folder\npath: p\n", "d.yml:1: name: found '1d'"),
+        ("name: -d\ntype: local_folder\npath: p\n", "d.yml:1: name: found '-d'"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, refusal: str) -> None:

@@ -25,17 +25,16 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
         "$schema: https://azuremlschemas.azureedge.net/latest/environment.schema.json\nname: torch\nversion: 1.10\n"
         "image: mcr.microsoft.com/x:latest\nconda_file: env/conda.yml\nos_type: Linux\ndescription: d\n"
         "tags: {a: 1}\nproperties: {b: true}\ndatastore: azureml:workspaceblobstore\n"
-        "inference_config:\n  liveness_route: {port: 5001, path: /}\n  scoring_route: {port: 5001, path: /score}\n",
+        "inference_config:\n  liveness_route: {port: 5001, path: /}\n  readiness_route: {port: 5001, path: /}\n"
+        "  scoring_route: {port: 5001, path: /score}\n",
         tmp_path,
     )
     assert spec.version == "1.10"
     assert spec.conda_file is not None
     assert spec.conda_file["dependencies"] == ["python=3.8.5", {"pip": ["torch==1.13.0"]}]
     assert (spec.os_type, spec.tags, spec.properties) == ("linux", {"a": "1"}, {"b": "true"})
-    assert spec.inference_config == {
-        "liveness_route": {"port": 5001, "path": "/"},
-        "scoring_route": {"port": 5001, "path": "/score"},
-    }
+    assert spec.inference_config is not None
+    assert (spec.inference_config.scoring_route.port, spec.inference_config.scoring_route.path) == (5001, "/score")
     # what the client read is what a request holds
     assert parse(EnvironmentSpec, body_document(spec.model_dump(mode="json", exclude_none=True))) == spec
 
