@@ -45,6 +45,8 @@ OutputMode = Annotated[Literal["rw_mount", "upload", "direct", "mount"], BeforeV
 
 def _input_type(value: Any) -> Any:
     kind = lowered(value)
+    if not isinstance(kind, str):
+        return kind  # what it should have been is said by the field itself
     if kind in _LITERALS:
         raise refuse(f"found {described(value)}; a model's deployment takes data alone: uri_folder, uri_file or table")
     if kind in _OF_OTHERS:
