@@ -118,6 +118,18 @@ def test_links_lead_somewhere(root: Path, pages: list[Path]) -> None:
     assert not dead
 
 
+def test_the_readme_opens_with_a_picture_and_pictures_are_small(root: Path) -> None:
+    opening = (root / "README.md").read_text().split("```")[0]
+    assert re.search(r"!\[[^\]]+\]\(docs/images/overview\.png\)", opening)
+    for name in ("overview", "stream", "jobs", "predictions"):
+        picture = (root / f"docs/images/{name}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG\r\n")
+        assert int.from_bytes(picture[16:20], "big") == 1440, (
+            f"{name}.png is not as wide as `make screenshots` makes it"
+        )
+        assert len(picture) < 300_000
+
+
 def test_every_setting_is_documented_with_its_default(root: Path) -> None:
     rows = dict(
         re.findall(r"^\| `(TIDEMILL_\w+)` \| ([^|]+?) \|", (root / "docs/settings.md").read_text(), re.MULTILINE)
