@@ -48,8 +48,9 @@ class RunnerPorts:
 
     jobs_folder  each job's files lie in a folder of its name below it
     split        cuts items that are larger than a mini-batch into slices, where the deployment allows it
-    prepare      makes the environment of a job before its workers start; gets the job, its folder, who takes what is
-                 being done in words, and what to call often, as it raises when the job is to stop
+    prepare      makes the environment of a job before its workers start; gives in words what it has otherwise than
+                 asked. Gets the job, its folder, who takes in words what is being done, and what to call often, as it
+                 raises when the job is to stop
     """
 
     jobs: JobStore
@@ -61,7 +62,7 @@ class RunnerPorts:
     clock: Clock
     jobs_folder: Path
     split: Callable[[Deployment, JobInput, Sequence[InputItem]], Sequence[InputItem]] = lambda _, __, items: items
-    prepare: Callable[[Job, Path, Callable[[str], None], Callable[[], None]], object] = lambda *_: None
+    prepare: Callable[[Job, Path, Callable[[str], None], Callable[[], None]], Sequence[str]] = lambda *_: ()
 
 
 class Runner:
@@ -141,12 +142,6 @@ class _Pass:
         self._log = JobLog(self._folder, ports.clock.now)
 
     def to_the_end(self) -> Job:
-        job = self._brought_to_the_end()
-        if job.status.is_terminal:
-            self._log.result(job)
-        return job
-
-    def _brought_to_the_end(self) -> Job:
         try:
             self._stop_if_canceled()
             if self._held.job.lease_epoch > self._patience.max_claims:
@@ -239,7 +234,8 @@ class _Pass:
 
     def _make_environment(self) -> None:
         def tell(words: str) -> None:
-            self._held.save(replace(self._held.job, status_reason=f"preparing the environment: {words}"))
+            said = replace(self._held.job, status_reason=f"preparing the environment: {words}")
+            self._log.state(self._held.save(said))
 
         def check() -> None:
             self._held.check()
@@ -247,7 +243,10 @@ class _Pass:
             if self._stop.is_set():
                 raise _Stopped
 
-        self._ports.prepare(self._held.job, self._folder, tell, check)
+        notes = self._ports.prepare(self._held.job, self._folder, tell, check)
+        if tuple(notes) != self._held.job.notes:
+            self._held.save(replace(self._held.job, notes=tuple(notes)))
+            tell("ready; " + "; ".join(notes))
 
     def _compute(self, manifest: Manifest, counted: _Counted, remaining: Sequence[MiniBatch], model_path: str) -> None:
         try:
@@ -333,6 +332,8 @@ class _Pass:
             self._held.patiently(lambda sink=sink: sink.commit(self._held.job, manifest, results))  # type: ignore[misc]
         ended = replace(self._held.job, status_reason=collect.summary(progress), ended_at=self._ports.clock.now())
         self._held.save(ended)
+        # before the store says so: who sees the job's end finds its files whole
+        self._log.result(replace(ended, status=JobStatus.COMPLETED))
         return self._held.finish(self._ports.finisher, manifest, results)
 
     # --- moves --------------------------------------------------------------------------------------------------
@@ -364,6 +365,7 @@ class _Pass:
         if status is JobStatus.FAILED and job.status is JobStatus.CANCEL_REQUESTED:
             status = JobStatus.CANCELED  # it was to end anyway, and whoever canceled it looks for that word
         ended = replace(job.moved(status, reason=reason), error=error or job.error, ended_at=self._ports.clock.now())
+        self._log.result(ended)
         stored = self._held.save(ended)
         if stored.status is JobStatus.CANCEL_REQUESTED:
             return self._end(JobStatus.CANCELED, "canceled by request")

@@ -13,11 +13,11 @@ from infra.api.errors import answers
 from infra.api.jobs import job_named
 from infra.api.parts import ServiceParts
 from scoring.errors import Conflict, NotFound
-from scoring.specs.shown import Shown, time_text
+from scoring.specs.shown import Shown
 from storage.archive import packed
 from storage.content import Found
 from storage.job_files import OUTPUT, JobFiles
-from storage.merged_log import merged_log
+from storage.merged_log import LogLine, merged_log
 
 _PIECE = 4 << 20
 
@@ -45,7 +45,7 @@ def router(parts: ServiceParts) -> APIRouter:
         job = job_named(parts, name)
         page = merged_log(files_of(name).folder, position.read_to, whole=job.status.is_terminal)
         return {
-            "lines": [{"at": time_text(line.at), "source": line.source, "text": line.text} for line in page.lines],
+            "lines": [_line(line) for line in page.lines],
             "read_to": dict(page.read_to),
             "more": page.more,
             "ended": job.status.is_terminal,
@@ -74,6 +74,11 @@ def router(parts: ServiceParts) -> APIRouter:
         return _tar(parts, name, files_of(name).logs())
 
     return routes
+
+
+def _line(line: LogLine) -> Shown:
+    at = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"at": at, "source": line.source, "text": line.text}
 
 
 def _tar(parts: ServiceParts, name: str, found: Sequence[Found]) -> StreamingResponse:
