@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from scoring.collect import in_order, predictions_path
+from scoring.collect import in_order, prediction_paths
 from scoring.errors import JobFailed, TryAgain
 from scoring.job import Job, JobInputType
 from scoring.manifest import Manifest
-from scoring.minibatch import InputItem, MiniBatchOutcome, MiniBatchResult
+from scoring.minibatch import InputItem, MiniBatchResult
 from storage.lake.creation import opened
 from storage.lake.tables import PREDICTION_SCHEMA, PREDICTIONS
 
@@ -49,15 +49,12 @@ def prediction_batches(job: Job, manifest: Manifest, results: Sequence[MiniBatch
     """
     items = {mini_batch.index: mini_batch.items for mini_batch in manifest.mini_batches}
     for result in in_order(results):
-        if result.outcome is MiniBatchOutcome.FAILED or result.rows_path is None:
+        paths = prediction_paths(result)
+        tables = [table for table in map(read_rows, paths) if table.num_rows]
+        if not tables:
             continue
-        path = predictions_path(result)
-        if path is None:
-            raise JobFailed(f"the result file of mini-batch {result.index} is gone: {result.rows_path}")
-        rows = read_rows(path)
-        if rows.num_rows == 0:
-            continue
-        finished = datetime.fromtimestamp(path.stat().st_mtime_ns // 1000 / 1e6, UTC)
+        rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
+        finished = datetime.fromtimestamp(paths[-1].stat().st_mtime_ns // 1000 / 1e6, UTC)
         source = _sources(job, manifest, items[result.index], rows.num_rows)
         yield frame(rows, job=job, mini_batch=result.index, source=source, scored_at=finished)
 
