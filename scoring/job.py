@@ -159,6 +159,7 @@ class Job:
 
     status_reason  one sentence for people: what it waits for, or why it ended so
     error          the first traceback of the user's script, if one was raised
+    notes          what its environment has otherwise than asked for, such as pins that had to be moved
     trigger        `user` or `schedule`; with `schedule_name` and `fire_time` for the latter
     description, properties, archived  the user's, as are display_name and tags: they may change at any time
     round          how often the job was taken up again after its end (`resume`, `retry-failed`)
@@ -180,6 +181,7 @@ class Job:
     status_reason: str | None = None
     error: str | None = None
     progress: JobProgress = JobProgress()
+    notes: tuple[str, ...] = ()
     usage: JobUsage = JobUsage()
     round: int = 0
     trigger: str = "user"

@@ -41,6 +41,7 @@ logs/job_progress_overview.<yyyymmddhh>.txt          mini-batches and items: pla
 logs/job_result.txt                                  how the job ended, with its counts and what it cost
 logs/job_error.txt                                   why it failed, and the first traceback
 logs/azureml/executionlogs.txt                       every change of the job's state
+logs/azureml/20_image_build_log.txt                  how its environment was made, and what was moved in it
 logs/sys/master_role.txt                             ends of mini-batches that failed or were tried again
 logs/sys/node/<node>/<process>.txt                   mini-batches that the process scored, with their seconds
 logs/sys/job_report/processed_mini-batches.csv       one row a mini-batch

@@ -133,6 +133,7 @@ def _job(job: Job, base_url: str) -> Shown:
         "phase": _PHASES[job.status],
         "status_reason": job.status_reason,
         "error": job.error,
+        "notes": list(job.notes),
         "progress": _progress(job),
         "usage": _usage(job.usage),
         "endpoint_name": job.endpoint_name,

@@ -19,7 +19,7 @@ from storage.postgres.documents import from_document, storable, to_document
 
 _JOB_DOCUMENT = (
     "deployment", "input", "output", "display_name", "experiment_name", "tags", "description", "properties",
-    "archived", "usage", "round",
+    "archived", "usage", "round", "notes",
 )  # fmt: skip
 
 OF_THE_USER = ("display_name", "description", "tags", "properties", "archived")
@@ -75,6 +75,7 @@ def job_of(row: RowMapping) -> Job:
         archived=bool(document.get("archived")),
         usage=from_document(JobUsage, document.get("usage") or {}),
         round=document.get("round") or 0,
+        notes=tuple(document.get("notes") or ()),
         status=JobStatus(row["status"]),
         status_reason=row["status_reason"],
         error=row["error"],
