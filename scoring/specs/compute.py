@@ -52,7 +52,8 @@ class ComputeSpec(Spec):
     @model_validator(mode="after")
     def _in_order(self) -> ComputeSpec:
         if self.min_instances > self.max_instances:
-            raise refuse(f"min_instances is {self.min_instances}, more than max_instances, {self.max_instances}")
+            message = f"min_instances is {self.min_instances}, more than max_instances, {self.max_instances}"
+            raise refuse(message, "min_instances")
         return self
 
     def compute(self) -> Compute:

@@ -39,7 +39,8 @@ def shown_path(path: FieldPath) -> str:
     """`settings.retry_settings.timeout`, `join[0]`; empty for the document itself."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        named = part if isinstance(part, int) else shortened(part)
+        text += f"[{named}]" if isinstance(part, int) else f".{named}" if text else str(named)
     return text
 
 
@@ -170,6 +171,7 @@ class _Reader:
         self.origins: dict[FieldPath, int | str] = {}
         self.events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
         self.line = 1
+        self.reached: FieldPath = ()
 
     def document(self) -> tuple[object, dict[FieldPath, int | str]]:
         try:
@@ -187,7 +189,8 @@ class _Reader:
             # the parser notices an unclosed bracket one line after the last
             line = min(line, self.text.count("\n") + 1)
             said = error.problem or error.context or "it cannot be parsed"
-            raise InvalidInput(f"not YAML: {said}", place=f"{self.file}:{line}") from None
+            after = f"{shown_path(self.reached)}: " if self.reached else ""
+            raise InvalidInput(f"{after}not YAML: {said}", place=f"{self.file}:{line}") from None
         except yaml.reader.ReaderError as error:
             said = "control characters are not allowed"
             line = self.text.count("\n", 0, error.position) + 1
@@ -224,7 +227,7 @@ class _Reader:
         mapping: dict[str, object] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event, path)
-            inside = (*path, key)
+            inside = self.reached = (*path, key)
             if key in mapping:
                 raise self._refusal(f"the key is given twice, first in line {self.origins[inside]}", inside)
             self.origins[inside] = self.line

@@ -99,11 +99,11 @@ class InlineEnvironment(Spec):
     @model_validator(mode="after")
     def _consistent(self) -> InlineEnvironment:
         if self.build is not None and self.image is not None:
-            raise refuse("image and build are both given; an environment is made from one of them")
+            raise refuse("image and build are both given; an environment is made from one of them", "build")
         if self.build is not None and self.conda_file is not None:
-            raise refuse("conda_file and build are both given; an environment is made from one of them")
+            raise refuse("conda_file and build are both given; an environment is made from one of them", "build")
         if self.build is None and self.image is None and self.conda_file is None:
-            raise refuse("nothing says what is in it; give image, conda_file or build")
+            raise refuse("nothing says what is in it; give image, conda_file or build", "image")
         return self
 
 

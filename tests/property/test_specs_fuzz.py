@@ -15,7 +15,7 @@ from scoring.specs.compute import ComputeSpec
 from scoring.specs.data import DataSpec
 from scoring.specs.datastore import parse_datastore
 from scoring.specs.deployment import parse_deployment
-from scoring.specs.document import Document, load_document
+from scoring.specs.document import Document, load_document, shown_path
 from scoring.specs.endpoint import EndpointSpec
 from scoring.specs.environment import EnvironmentSpec
 from scoring.specs.invocation import InvocationSpec
@@ -66,6 +66,21 @@ FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
         "  error_threshold: -1\n  environment_variables: {A: 1}\n",
         parse_deployment,
     ),
+    "older deployment": (
+        "name: torch\nendpoint_name: pump-health\nmodel:\n  name: pumps\n  path: ../model\n  type: mlflow_model\n"
+        "environment:\n  name: env\n  image: base:latest\n"
+        "  conda_file: {dependencies: [python=3.8.5, {pip: [torch]}]}\n"
+        "compute: local\nmini_batch_size: 7\noutput_action: summary_only\nretry_settings: {timeout: 5}\n"
+        "error_threshold: 3\nlogging_level: debug\n",
+        parse_deployment,
+    ),
+    "named invocation": (
+        "inputs:\n  images:\n    type: uri_file\n    path: azureml://datastores/d/paths/p\n    mode: ro_mount\n"
+        "outputs:\n  score: {type: uri_file, path: 'azureml://datastores/d/paths/${{name}}/x.csv'}\n"
+        "endpoint: pump-health\ndeployment: torch\nretry_settings: {max_retries: 1}\ncompute: {instance_count: 2}\n"
+        "tags: {a: 1}\n",
+        lambda document: parse(InvocationSpec, document),
+    ),
     "invocation": (
         "input:\n  type: table\n  path: lake://windows\n"
         "  join: [sensors, machines]\n  pivot:\n"
@@ -88,6 +103,12 @@ FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
         parse_schedule,
     ),
 }
+
+KEYS = {
+    name: {*load_document(text.encode(), file="f.yml").value, "image", "build", "input", "settings"}
+    for name, (text, _) in FILES.items()
+}
+"""Keys of the whole file, and those that a refusal may miss."""
 
 SCALARS = st.sampled_from(
     [
@@ -145,21 +166,28 @@ def test_the_files_are_valid_before_they_are_mutated(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=220, deadline=None)
 @given(data=st.data())
-def test_a_mutated_file_is_taken_or_refused_with_its_line(name: str, data: st.DataObject) -> None:
+def test_a_mutated_file_is_taken_or_refused_with_its_line_and_path(name: str, data: st.DataObject) -> None:
     text, read = FILES[name]
     content = data.draw(mutated(text))
+    keys: set[str] = set(KEYS[name])
+    is_yaml = False
     try:
-        read(load_document(content, file="f.yml", folder=Path("/folder")))
+        document = load_document(content, file="f.yml", folder=Path("/folder"))
+        keys |= set(document.value)
+        is_yaml = True
+        read(document)
     except InvalidInput as refusal:
         message = str(refusal)
-        found = re.match(r"f\.yml:(\d+): \S", message)
+        found = re.match(r"f\.yml:(\d+): (\S.*)", message)
         assert found, message
-        assert 1 <= int(found[1]) <= len(re.split("\r\n|[\n\r\x85\u2028\u2029]", content.decode("utf-8", "replace"))), (
-            message
-        )
+        lines = re.split("\r\n|[\n\r\x85\u2028\u2029]", content.decode("utf-8", "replace"))
+        assert 1 <= int(found[1]) <= len(lines), message
         assert "\n" not in message
+        if is_yaml:
+            # a field: one that is there, or one that should be
+            assert any(found[2].startswith(shown_path((key,))) for key in keys), message
 
 
 @settings(max_examples=150, deadline=None)

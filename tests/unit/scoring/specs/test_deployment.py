@@ -169,7 +169,7 @@ def test_what_is_shown_can_be_created_again() -> None:
         (
             "environment: azureml:env:1",
             "environment: {os_type: linux}",
-            "d.yml:12: environment: nothing says what is in it",
+            "d.yml:12: environment.image: nothing says what is in it",
         ),
         ("type: model", "type: pipeline", "d.yml:2: type: found 'pipeline'"),
         ("type: model", "type: modle", "d.yml:2: type: found 'modle', allowed: model"),

@@ -48,7 +48,7 @@ def test_a_build_folder_lies_beside_the_file() -> None:
 @pytest.mark.parametrize(
     ("text", "refusal"),
     [
-        ("name: e\n", "e.yml:1: nothing says what is in it; give image, conda_file or build"),
+        ("name: e\n", "e.yml:1: image: nothing says what is in it; give image, conda_file or build"),
         ("name: e\nimage: i\nbuild: {path: b}\n", "image and build are both given"),
         ("name: e\nbuild: {path: b}\nconda_file: {dependencies: []}\n", "conda_file and build are both given"),
         ("name: e\nimage: i\nbuidl: {path: b}\n", "e.yml:3: buidl: unknown key; did you mean 'build'?"),
