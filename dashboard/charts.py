@@ -70,10 +70,10 @@ def fleet_heat(frame: pd.DataFrame, *, threshold: float | None, bucket: float, s
     steps = [share * top for share in (0.4, 0.8, 1, 2, 4)]
     legend = alt.Legend(
         title="Worst score" + (f", threshold {words.score(threshold)}" if threshold is not None else ""),
-        type="symbol",
-        symbolType="square",
         orient="bottom",
         direction="horizontal",
+        gradientLength=460,
+        gradientThickness=10,
         titleFontWeight="normal",
         titleColor=theme.FAINT,
         labelColor=theme.FAINT,

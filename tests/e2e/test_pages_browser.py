@@ -166,9 +166,14 @@ def settled(page: Page, title: str) -> None:
 def shoot(page: Page, name: str, folder: Path) -> Path:
     """The whole page, 1440 px wide; fewer shades keep the file small and every colour apart."""
     # Streamlit scrolls inside the page: only a window as high as its content shows all of it
-    high = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": WIDTH, "height": min(int(high) + 8, 4000)})
-    page.wait_for_timeout(3000)  # tables and charts are drawn anew, and nothing says when
+    high = 0
+    for _ in range(8):
+        page.wait_for_timeout(1500)  # tables and charts are drawn anew, and nothing says when
+        now = int(page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight"))
+        if now == high:
+            break
+        high = now
+        page.set_viewport_size({"width": WIDTH, "height": min(high, 4000)})
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
