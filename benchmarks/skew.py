@@ -15,6 +15,7 @@ The ideal is measured in the same round, twice: `even`, and the workers' busy se
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -84,7 +85,7 @@ def main() -> None:
 
 def _rounds(folder: Path, compute: LocalCompute, options: argparse.Namespace) -> None:
     size = MiniBatchSize.parse(options.mini_batch_size)
-    _score(folder, compute, "warm", "warm-up", size, options.workers)
+    _score(folder, compute, "even", "warm-up", size, options.workers)
     against_even, against_busy, whole_against_even = [], [], []
     ways = {"split": ("skewed", size), "even": ("even", size), "whole": ("skewed", MiniBatchSize(number=10))}
     for number in range(options.rounds):
@@ -157,8 +158,8 @@ def _write_inputs(folder: Path, options: argparse.Namespace) -> None:
     )
     large = options.megabytes * 1_000_000 // len(block)
     small = max(1, options.small_kilobytes * 1000 // len(block))
-    skewed, even, warm = (folder / name for name in ("skewed", "even", "warm"))
-    for place in (skewed, even, warm):
+    skewed, even = folder / "skewed", folder / "even"
+    for place in (skewed, even):
         place.mkdir()
     for number in range(options.small):
         _write(skewed / f"small-{number:04d}.csv", block, small)
@@ -168,8 +169,6 @@ def _write_inputs(folder: Path, options: argparse.Namespace) -> None:
     files = max(2, -(-large * len(block) // (MiniBatchSize.parse(options.mini_batch_size).number - len(block))))
     for number in range(files):
         _write(even / f"large-{number:04d}.csv", block, large * (number + 1) // files - large * number // files)
-    for number in range(8):
-        _write(warm / f"{number}.csv", block, 1)
     total = (large + small * options.small) * len(block) / 1e6
     print(
         f"{total:.0f} MB: one file of {large * len(block) / 1e6:.0f} MB and {options.small} of "
@@ -182,6 +181,8 @@ def _write(path: Path, block: bytes, times: int) -> None:
         file.write(HEADER)
         for _ in range(times):
             file.write(block)
+        # what is still on its way to the disk would disturb the first job
+        os.fsync(file.fileno())
 
 
 def _shown(ratios: list[float]) -> str:
