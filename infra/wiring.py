@@ -170,13 +170,15 @@ def environments(settings: Settings) -> DeploymentEnvironments:
 
     assets, stored = asset_store(settings), catalog(settings)
     own = Interpreter(version=sys.version_info[:3], path=sys.executable)
+    store = environment_store(settings)
+    store.sweep()
 
     def environment_of(text: str) -> Environment:
         reference = parse_reference(text, NamedKind.ENVIRONMENT)
         return assets.get(Environment, reference.name, reference.version)
 
     return DeploymentEnvironments(
-        Preparer(Uv(), environment_store(settings), python=own),
+        Preparer(Uv(), store, python=own),
         environment_of=environment_of,
         model_of=lambda model: stored.model(model.name, model.version),
     )

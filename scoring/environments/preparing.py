@@ -37,6 +37,7 @@ class Installer(Protocol):
         options: Sequence[str],
         python: Interpreter,
         sources: Collection[str],
+        preferred: Mapping[str, str],
         offline: bool,
         log: Path,
         check: Callable[[], None],
@@ -152,7 +153,9 @@ class Preparer:
         begun = time.monotonic()
         watch.note(f"wanted: Python {wanted.python or 'any'}, {', '.join(wanted.requirements) or 'no packages'}")
         watch.note(f"Python {choice.interpreter.text} is used")
-        search = _Search(self._installer, wanted, choice.interpreter, watch)
+        # what tidemill has itself works on this machine, and mostly lies in uv's cache already
+        preferred = self._versions() if choice.interpreter.minor == self._own.minor else {}
+        search = _Search(self._installer, wanted, choice.interpreter, watch, preferred)
         with self._store.half_made(wanted.key) as folder:
             resolved = search.installed_into(folder)
             notes = (*wanted.notes, *_python_note(wanted, choice), *search.notes(resolved))
@@ -186,6 +189,7 @@ class _Search:
     wanted: Wanted
     python: Interpreter
     watch: Watch
+    preferred: Mapping[str, str]
     pins: list[Pin] = field(init=False)
     sources: set[str] = field(default_factory=set)
     offline: bool = False
@@ -271,6 +275,7 @@ class _Search:
             options=self.wanted.options,
             python=self.python,
             sources=self.sources,
+            preferred=self.preferred,
             offline=self.offline,
             log=self.watch.log,
             check=self.watch.check,

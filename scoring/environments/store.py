@@ -116,6 +116,16 @@ class EnvironmentStore:
             place.rename(self.root / "tmp" / f"{record.key}.{uuid4().hex}.old")
         folder.rename(place)
 
+    def sweep(self) -> None:
+        """Remove what killed processes left half-made; what is being made is left alone."""
+        for left in (self.root / "tmp").glob("*"):
+            with (self.root / f"{left.name.partition('.')[0]}.lock").open("a") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                shutil.rmtree(left, ignore_errors=True)
+
     def remove(self, key: str, *, check: Callable[[], None] = lambda: None) -> None:
         """Forget an environment; the next job that asks for it makes it again."""
         with self.locked(key, check=check, tell=lambda words: None), self.half_made(key) as folder:

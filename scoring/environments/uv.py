@@ -93,22 +93,28 @@ class Uv:
         options: Sequence[str],
         python: Interpreter,
         sources: Collection[str],
+        preferred: Mapping[str, str],
         offline: bool,
         log: Path,
         check: Callable[[], None],
     ) -> Resolved | Reason:
-        """What to install so that all requirements are met; wheels only, but for the names in `sources`."""
-        with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="wanted-", encoding="utf-8") as wanted:
-            wanted.write("\n".join([*options, *requirements]) + "\n")
-            wanted.flush()
+        """What to install so that all requirements are met; wheels only, but for the names in `sources`.
+
+        Where nothing speaks against it the versions of `preferred` are taken, by name, instead of the newest.
+        """
+        with tempfile.TemporaryDirectory(prefix="tidemill-resolve-") as folder:
+            wanted, found = Path(folder) / "wanted.txt", Path(folder) / "found.txt"
+            wanted.write_text("\n".join([*options, *requirements]) + "\n", encoding="utf-8")
+            before = "".join(f"{name}=={version}\n" for name, version in preferred.items())
+            found.write_text(before, encoding="utf-8")
             ended = self._run(
                 "pip", "compile", "--python", python.path, "--no-header", "--no-annotate", "--no-emit-index-url",
-                "--no-emit-find-links", *_builds(requirements, sources), *_offline(offline), wanted.name,
-                limit=RESOLVE_LIMIT, check=check, log=log,
+                "--no-emit-find-links", *_builds(requirements, sources), *_offline(offline), "--output-file", str(found),
+                str(wanted), limit=RESOLVE_LIMIT, check=check, log=log,
             )  # fmt: skip
-        if ended.code:
-            return _reason(ended)
-        lines = [line.strip() for line in ended.stdout.splitlines()]
+            if ended.code:
+                return _reason(ended)
+            lines = [line.strip() for line in found.read_text(encoding="utf-8").splitlines()]
         return Resolved(lines=tuple(line for line in lines if line and not line.startswith(("#", "-"))))
 
     def make(self, folder: Path, python: Interpreter, *, log: Path, check: Callable[[], None]) -> Reason | None:

@@ -98,6 +98,9 @@ def test_a_deployment_gets_the_environment_of_its_conda_file(service: ServicePro
     job = json.loads(said(service, "batch-endpoint", "invoke", "-n", "things", "--input", data))["name"]
     said(service, "job", "stream", "-n", job)
     jobs = service.home / "jobs" / job
+    notes = json.loads(said(service, "job", "show", "-n", job))["notes"]
+    assert any(note.startswith("alpha==1.4.0: 1.4.2 is used, the same minor version: ") for note in notes)
+    assert "azureml-core: left out: only Azure's agent needs it" in notes
     rows = (jobs / "outputs" / "score" / "predictions.csv").read_text().splitlines()
     assert len(rows) == 3
     assert all(row.endswith(" 1.4.2 True") for row in rows)

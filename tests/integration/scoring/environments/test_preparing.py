@@ -75,6 +75,13 @@ def test_what_was_asked_for_is_there_and_is_made_once(place: Place) -> None:
     assert [told.split()[0] for told in place.told] == ["finding", "installing"]
 
 
+def test_what_tidemill_has_itself_is_preferred_to_the_newest(place: Place) -> None:
+    place.has("numpy", "1.0", "2.0", "3.0")
+    place.has("alpha", "1.0", requires=("numpy",))
+    assert version_of(place.prepare("alpha"), "numpy") == "2.0"
+    assert version_of(place.prepare("alpha", "numpy>2"), "numpy") == "3.0"
+
+
 def test_a_pin_without_a_wheel_for_this_python_moves_to_the_same_minor_version(place: Place) -> None:
     place.has("alpha", "1.4.0", tag=FOREIGN)
     place.has("alpha", "1.4.2", "1.5.0", "2.0")
