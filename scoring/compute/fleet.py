@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -160,9 +161,13 @@ class Fleet:
                 core_seconds=gone.core_seconds + sum(instance.core_seconds for instance in own),
             )
 
-    def clusters(self) -> Sequence[str]:
+    def keep(self, name: str) -> float:
+        """For how many seconds something is kept warm there that is not in use."""
         with self._lock:
-            return sorted(self._clusters)
+            cluster = self._clusters.get(name)
+        if cluster is None:
+            return 0.0
+        return math.inf if cluster.min_instances else cluster.idle_time_before_scale_down
 
     def sweep(self) -> None:
         """Scale down: end what has been idle for long enough, and what was taken away and is free."""

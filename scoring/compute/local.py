@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ class LocalCompute:
         """
         self._compute_of = compute_of
         self._interpreter_of = interpreter_of
-        self.pool = WorkerPool(folder, on_sweep=lambda: self.fleet.sweep())
+        self.pool = WorkerPool(folder, keep=lambda name: self.fleet.keep(name), on_sweep=lambda: self.fleet.sweep())
         self.fleet = Fleet(drop=self.pool.drop, idle_pids=self.pool.idle_pids, memory_of=resident_bytes)
 
     def run(
@@ -92,7 +91,7 @@ class LocalCompute:
 
     def warm_up(self, deployment: Deployment, cluster: Compute) -> None:
         """Make what the deployment imports ready before its first job. Raises OSError, JobFailed."""
-        self.pool.warm_up(_recipe(self._interpreter_of(deployment), deployment), keep=_keep(cluster))
+        self.pool.warm_up(_recipe(self._interpreter_of(deployment), deployment), cluster.name)
 
     def close(self) -> None:
         self.pool.close()
@@ -120,7 +119,7 @@ class _Supply:
         self.fleet.release(instance)
 
     def take(self, instance: Instance) -> WorkerProcess:
-        return self.pool.take(instance.place, self.recipe, keep=_keep(self.cluster))
+        return self.pool.take(instance.place, self.recipe)
 
     def give_back(self, instance: Instance, worker: WorkerProcess) -> None:
         self.pool.give_back(instance.place, self.recipe, worker)
@@ -130,11 +129,6 @@ class _Supply:
 
     def message(self, slot: Slot) -> dict[str, Any]:
         return self.message_of(slot)
-
-
-def _keep(cluster: Compute) -> float:
-    """How long imports that were made are kept, in seconds."""
-    return math.inf if cluster.min_instances else cluster.idle_time_before_scale_down
 
 
 def _recipe(python: str, deployment: Deployment) -> Recipe:

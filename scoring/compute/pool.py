@@ -41,7 +41,7 @@ class Recipe:
 
 @dataclass(kw_only=True)
 class _Parent:
-    """A recipe's zygote; it stays for `keep` seconds after its last use.
+    """A recipe's zygote. `clusters` are those that used it: it stays as long as one of them keeps idle processes.
 
     `is_trusted` ends when it cannot fork: its workers are started one by one then.
     """
@@ -49,7 +49,7 @@ class _Parent:
     zygote: Zygote | None = None
     culprits: set[str] = field(default_factory=set)
     is_trusted: bool = CAN_FORK
-    keep: float = 0.0
+    clusters: set[str] = field(default_factory=set)
     used_at: float = 0.0
 
 
@@ -59,9 +59,19 @@ class WorkerPool:
     A place is where a process lives, `<cluster>/<instance>`: what is idle there is given out there alone.
     """
 
-    def __init__(self, folder: Path, *, on_sweep: Callable[[], None] = lambda: None) -> None:
-        """`folder` takes what workers print outside of any job. `on_sweep` is called about once a second."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: Callable[[str], float] = lambda cluster: 0.0,
+        on_sweep: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`folder` takes what workers print outside of any job. `on_sweep` is called about once a second.
+
+        keep  for how many seconds after its last use a cluster keeps what was made ready for it
+        """
         self._folder = folder
+        self._keep = keep
         self._on_sweep = on_sweep
         self._lock = threading.RLock()
         self._idle: dict[tuple[str, str], list[WorkerProcess]] = {}
@@ -71,11 +81,8 @@ class WorkerPool:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def take(self, place: str, recipe: Recipe, *, keep: float = 0.0) -> WorkerProcess:
-        """A warm process, or a new one, which may not have spoken yet. Raises OSError where none can be made.
-
-        keep  seconds that the recipe's zygote stays after its last use
-        """
+    def take(self, place: str, recipe: Recipe) -> WorkerProcess:
+        """A warm process, or a new one, which may not have spoken yet. Raises OSError where none can be made."""
         with self._lock:
             kept = self._idle.get((place, recipe.key), [])
             while kept:
@@ -83,7 +90,7 @@ class WorkerPool:
                 if worker.is_alive:
                     return worker
                 worker.kill()
-            zygote = self._zygote(recipe, keep)
+            zygote = self._zygote(recipe, place.split("/")[0])
             if zygote is not None:
                 try:
                     return zygote.fork()
@@ -93,10 +100,10 @@ class WorkerPool:
         environment = worker_environment(os.environ)
         return self._asked(lambda: WorkerProcess.start(recipe.python, environment=environment, output=self._output()))
 
-    def warm_up(self, recipe: Recipe, *, keep: float) -> None:
+    def warm_up(self, recipe: Recipe, cluster: str) -> None:
         """Have the recipe's imports made, so that its first worker is there at once. Raises OSError."""
         with self._lock:
-            self._zygote(recipe, keep)
+            self._zygote(recipe, cluster)
 
     def never_spoke(self, recipe: Recipe) -> bool:
         """A forked worker ended, or hung, before it said hello: what can be done about it, for the next one.
@@ -170,9 +177,10 @@ class WorkerPool:
             self._requests.put(None)
             thread.join(_START_LIMIT)
 
-    def _zygote(self, recipe: Recipe, keep: float) -> Zygote | None:
+    def _zygote(self, recipe: Recipe, cluster: str) -> Zygote | None:
         parent = self._parents.setdefault(recipe.key, _Parent())
-        parent.keep, parent.used_at = max(parent.keep, keep), time.monotonic()
+        parent.clusters.add(cluster)
+        parent.used_at = time.monotonic()
         if not parent.is_trusted:
             return None
         if parent.zygote is not None and not parent.zygote.is_alive:
@@ -244,8 +252,11 @@ class WorkerPool:
         with self._lock:
             for parent in self._parents.values():
                 zygote = parent.zygote
-                if zygote is not None and zygote.living == 0 and now - parent.used_at > parent.keep:
+                if zygote is None or zygote.living:
+                    continue
+                if now - parent.used_at > max(map(self._keep, parent.clusters), default=0.0):
                     ended.append(zygote)
-                    parent.zygote, parent.keep = None, 0.0
+                    parent.zygote = None
+                    parent.clusters.clear()
         for zygote in ended:
             zygote.kill()
