@@ -25,7 +25,7 @@ from scoring.specs.model import InlineModel, ModelSpec
 from scoring.specs.references import DatastorePath, WebAddress, WrittenPath, parse_location
 from storage.datastores import Datastores
 from storage.references import References
-from storage.registry import DATA_FOLDER, Registry
+from storage.registry import DATA_FOLDER, Registry, is_hash
 
 ANONYMOUS_MODEL = "anonymous-{}"
 ANONYMOUS_DATA = "anonymous-{}"
@@ -176,7 +176,8 @@ class Registration:
         source = self._references.path(spec.path)
         _check_type(source, spec.type, spec.path)
         if not isinstance(location, WrittenPath):
-            return str(location), _hash({"path": str(location)})
+            uploaded = _uploaded_hash(location) if isinstance(location, DatastorePath) else None
+            return str(location), uploaded or _hash({"path": str(location)})
         datastore = spec.datastore or DEFAULT_DATASTORE
         stored = self._registry.add_data(source, self._datastores.folder(datastore, place="datastore"))
         path = DatastorePath(datastore=datastore, path=f"{DATA_FOLDER}/{stored.path.name}/{source.name}")
@@ -188,6 +189,12 @@ class Registration:
         folder = self._references.path(spec.build.path, place="build.path")
         stored = self._registry.add_build(folder, spec.build.dockerfile_path)
         return BuildContext(path=str(stored.path), dockerfile_path=spec.build.dockerfile_path)
+
+
+def _uploaded_hash(location: DatastorePath) -> str | None:
+    """What `show` prints of local data names its content, which can then be registered again as the same."""
+    parts = location.path.split("/")
+    return parts[1] if len(parts) == 3 and parts[0] == DATA_FOLDER and is_hash(parts[1]) else None
 
 
 def _is_same(one: A, other: A) -> bool:

@@ -78,7 +78,7 @@ class Registry:
     def add_data(self, source: Path, datastore: Path, *, place: str = "path") -> Stored:
         """A file, or a folder with all it holds, copied into a datastore's folder."""
         folder = datastore / DATA_FOLDER
-        if source.parent.parent == folder and _is_hash(source.parent.name) and source.exists():
+        if source.parent.parent == folder and is_hash(source.parent.name) and source.exists():
             return _kept_at(source.parent)
         return self._store(folder, named_content(source, place), place)
 
@@ -90,7 +90,7 @@ class Registry:
 
     def find(self, kind: str, content_hash: str) -> Path | None:
         """The folder that is named by this hash; None where the content is not here."""
-        if not _is_hash(content_hash):
+        if not is_hash(content_hash):
             return None
         path = self._root / kind / content_hash
         return path if path.is_dir() else None
@@ -116,7 +116,7 @@ class Registry:
     def _kept(self, source: Path, kind: str) -> Stored | None:
         """What is in the registry already, such as an upload, needs no copy: it cannot have changed."""
         folder = source.parent
-        if folder.parent != self._root / kind or not _is_hash(folder.name) or not folder.is_dir():
+        if folder.parent != self._root / kind or not is_hash(folder.name) or not folder.is_dir():
             return None
         return _kept_at(folder)
 
@@ -180,7 +180,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _is_hash(name: str) -> bool:
+def is_hash(name: str) -> bool:
+    """Whether it has the form of a content's hash."""
     return len(name) == 64 and all(character in "0123456789abcdef" for character in name)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from scoring.errors import InvalidInput
-from storage.registry import CODE_FILES_MAX, Registry
+from storage import registry as registry_module
+from storage.registry import Registry
 
 
 @pytest.fixture
@@ -107,11 +108,17 @@ def test_a_linked_file_is_kept_as_its_content(registry: Registry, tmp_path: Path
     assert (stored.path / "m" / "b").read_text() == "1"
 
 
-def test_too_much_code_is_refused(registry: Registry, tmp_path: Path) -> None:
-    source = a_folder(tmp_path / "c", score_py="")
-    for number in range(CODE_FILES_MAX):
-        (source / f"f{number}").touch()
+def test_too_much_code_is_refused(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "CODE_FILES_MAX", 3)
+    source = a_folder(tmp_path / "c", score_py="", a="", b="")
+    assert registry.add_code(source, "score.py").files == 3
+    (source / "one more").touch()
     with pytest.raises(InvalidInput, match="data belongs into the model or the input"):
+        registry.add_code(source, "score.py")
+    monkeypatch.setattr(registry_module, "CODE_BYTES_MAX", 9)
+    (source / "one more").unlink()
+    (source / "a").write_text("x" * 10)
+    with pytest.raises(InvalidInput, match="3 files of 10 bytes"):
         registry.add_code(source, "score.py")
 
 
