@@ -39,6 +39,7 @@ class Schedule:
     last_version  table version up to which this schedule's completed jobs have scored; moved only in the transaction
                   that completes a job, so that nothing is skipped and nothing is scored twice
     next_fire     when it is due; None when disabled or past its end
+    missed        fire times that were passed over so far, as the service was not there: one job makes up for them all
     last_skip     why the last fire made no job (`the job before it still runs`, `nothing new`), None if it made one
     """
 
@@ -57,6 +58,7 @@ class Schedule:
     last_fire: datetime | None = None
     last_job_name: str | None = None
     last_skip: str | None = None
+    missed: int = 0
     created_at: datetime | None = None
 
 

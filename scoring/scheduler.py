@@ -110,9 +110,8 @@ class Scheduler:
             except ScoringError as refused:
                 skipped = str(refused)
         moved, missed = _moved(schedule, fire_time, now)
-        self._ports.schedules.save(
-            replace(moved, last_job_name=schedule.last_job_name if job is None else job.name, last_skip=skipped)
-        )
+        fired = replace(moved, last_skip=skipped, missed=schedule.missed + missed)
+        self._ports.schedules.save(fired if job is None else replace(fired, last_job_name=job.name))
         if job is not None:
             self._on_job(job)
         return Fired(schedule_name=schedule.name, fire_time=fire_time, job=job, skipped=skipped, missed=missed)

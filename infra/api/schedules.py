@@ -66,6 +66,7 @@ def router(parts: ServiceParts) -> APIRouter:
             last_fire=before.last_fire,
             last_job_name=before.last_job_name,
             last_skip=before.last_skip,
+            missed=before.missed,
             last_version=before.last_version if before.input.path == schedule.input.path else None,
         )
 

@@ -91,6 +91,7 @@ class ScheduleSpec(Spec):
     last_fire: Any = None
     last_job_name: Any = None
     last_skip: Any = None
+    missed: Any = None
     last_version: Any = None
 
     def schedule(self, trigger: Trigger) -> Schedule:

@@ -224,6 +224,7 @@ def _schedule(schedule: Schedule) -> Shown:
         "last_fire": time_text(schedule.last_fire),
         "last_job_name": schedule.last_job_name,
         "last_skip": schedule.last_skip,
+        "missed": schedule.missed,
         "last_version": schedule.last_version,
         "provisioning_state": "Succeeded",
         "creation_context": _created(schedule.created_at),

@@ -26,8 +26,8 @@ OF_THE_USER = ("display_name", "description", "tags", "properties", "archived")
 """Fields of a job that only its user changes, whoever holds the lease."""
 
 _SCHEDULE_COLUMNS = (
-    "name", "endpoint_name", "is_enabled", "next_fire", "last_fire", "last_job_name", "last_skip", "last_version",
-    "created_at",
+    "name", "endpoint_name", "is_enabled", "next_fire", "last_fire", "last_job_name", "last_skip", "missed",
+    "last_version", "created_at",
 )  # fmt: skip
 
 

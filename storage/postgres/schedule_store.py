@@ -71,7 +71,8 @@ def _merged(stored: Any, new: Any) -> dict[str, Any]:
         name: sa.case((fired, stored[name]), else_=new[name]) for name in ("document", "endpoint_name", "is_enabled")
     }
     merged |= {
-        name: sa.case((older, stored[name]), else_=new[name]) for name in ("last_fire", "last_job_name", "last_skip")
+        name: sa.case((older, stored[name]), else_=new[name])
+        for name in ("last_fire", "last_job_name", "last_skip", "missed")
     }
     merged["next_fire"] = sa.case((fired & sa.not_(stored.is_enabled), None), else_=new.next_fire)
     merged["last_version"] = sa.case((fired | same_table, stored.last_version), else_=new.last_version)

@@ -146,6 +146,7 @@ schedules = sa.Table(
     sa.Column("last_fire", _time),
     sa.Column("last_job_name", sa.Text),
     sa.Column("last_skip", sa.Text),
+    sa.Column("missed", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("last_version", sa.BigInteger),
     _created(),
 )

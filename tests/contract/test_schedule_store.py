@@ -49,7 +49,9 @@ class ScheduleStoreContract:
 
     def test_a_fire_is_stored(self, store: ScheduleStore) -> None:
         store.save(a_schedule(next_fire=NOW))
-        fired = a_schedule(next_fire=NOW + MINUTE, last_fire=NOW, last_job_name="job-1", last_skip="nothing new")
+        fired = a_schedule(
+            next_fire=NOW + MINUTE, last_fire=NOW, last_job_name="job-1", last_skip="nothing new", missed=3
+        )
         store.save(fired)
         assert store.get("nightly") == fired
         assert store.due(NOW) == []
