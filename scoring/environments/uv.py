@@ -109,8 +109,8 @@ class Uv:
             found.write_text(before, encoding="utf-8")
             ended = self._run(
                 "pip", "compile", "--python", python.path, "--no-header", "--no-annotate", "--no-emit-index-url",
-                "--no-emit-find-links", *_builds(requirements, sources), *_offline(offline), "--output-file", str(found),
-                str(wanted), limit=RESOLVE_LIMIT, check=check, log=log,
+                "--no-emit-find-links", *_builds(requirements, sources), *_offline(offline), "--output-file",
+                str(found), str(wanted), limit=RESOLVE_LIMIT, check=check, log=log,
             )  # fmt: skip
             if ended.code:
                 return _reason(ended)
