@@ -31,7 +31,7 @@ def kafka_bootstrap(stack_home: Path) -> Iterator[str]:
     port, controller_port = free_ports(2)
     broker = KafkaBroker(stack_home, port=port, controller_port=controller_port)
     try:
-        broker.start(limit=90)
+        broker.start(limit=180)
         yield broker.bootstrap
     finally:
         broker.stop()
@@ -43,7 +43,7 @@ def postgres_url(stack_home: Path) -> Iterator[str]:
     (port,) = free_ports(1)
     server = PostgresServer(stack_home, port=port)
     try:
-        server.start(limit=60)
+        server.start(limit=180)
         yield server.url
     finally:
         server.stop()

@@ -16,8 +16,8 @@ from infra.client import TidemillClient
 from infra.devstack.ports import free_ports
 from scoring.errors import TryAgain
 
-START_SECONDS = 60
-STOP_SECONDS = 30
+START_SECONDS = 180
+STOP_SECONDS = 60
 
 
 class ServiceProcess:
@@ -38,7 +38,7 @@ class ServiceProcess:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def command(self, *args: str, limit: float = 120, **more: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *args: str, limit: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
         """One `tidemill …` of a user, off a terminal."""
         return subprocess.run(
             [sys.executable, "-m", "infra.cli.main", *args],

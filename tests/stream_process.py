@@ -82,7 +82,7 @@ class StreamStack:
         self.workers.append(worker)
         return worker
 
-    def wait_ready(self, worker: subprocess.Popen[bytes], limit: float = 60.0) -> None:
+    def wait_ready(self, worker: subprocess.Popen[bytes], limit: float = 180.0) -> None:
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             assert worker.poll() is None, f"the worker ended with {worker.returncode}:\n{self.log[-3000:]}"
@@ -93,11 +93,11 @@ class StreamStack:
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
         worker.send_signal(signal.SIGKILL)
-        worker.wait(timeout=10)
+        worker.wait(timeout=60)
 
     def stop(self, worker: subprocess.Popen[bytes]) -> int:
         worker.terminate()
-        return worker.wait(timeout=30)
+        return worker.wait(timeout=60)
 
     def close(self) -> None:
         for worker in self.workers:
@@ -107,7 +107,7 @@ class StreamStack:
     def progress(self) -> dict[int, Progress]:
         return dict(stream_progress(self.settings))
 
-    def wait_committed(self, limit: float = 90.0, *, closed: bool = False) -> dict[int, Progress]:
+    def wait_committed(self, limit: float = 180.0, *, closed: bool = False) -> dict[int, Progress]:
         """Until every message of the topic is committed; with `closed`, until no window is open any more, too."""
         with TopicAdmin(self.bootstrap) as admin:
             ends = {p: end for p, end in admin.end_offsets(self.topic).items() if end}

@@ -34,13 +34,13 @@ def readings(begin: int, end: int) -> list[Reading]:
     ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_stream_goes_on_when_the_broker_is_back() -> None:
     home = Path(tempfile.mkdtemp(prefix="tidemill-test-"))
     home.chmod(0o755)
     port, controller_port = free_ports(2)
     broker = KafkaBroker(home, port=port, controller_port=controller_port)
-    broker.start(limit=90)
+    broker.start(limit=180)
     stack = StreamStack(bootstrap=broker.bootstrap, home=home / "stack", topic="readings", idle_timeout_seconds=8.0)
     try:
         stack.create_topics()
@@ -53,11 +53,11 @@ def test_the_stream_goes_on_when_the_broker_is_back() -> None:
         broker.stop()
         time.sleep(12)  # longer than the silence that closes windows
         broker = KafkaBroker(home, port=port, controller_port=controller_port)
-        broker.start(limit=90)
+        broker.start(limit=180)
 
         with KafkaReadingPublisher(stack.bootstrap, stack.topic) as publisher:
             publisher.publish(to_record_batch(readings(45, 126)), "json")
-        stack.wait_committed(limit=60)
+        stack.wait_committed(limit=180)
         assert worker.poll() is None, "it had to ride out the broker's absence in one life"
         rows = stack.windows()
         assert [row["count"] for row in rows] == [10] * 72

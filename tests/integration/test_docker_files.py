@@ -61,7 +61,7 @@ def test_compose_lint_has_nothing_grave_to_say() -> None:
     assert set(re.findall(r"MEDIUM\s+(CL-\d+)", done.stdout)) <= {"CL-0019"}, done.stdout
 
 
-def test_compose_lint_would_find_an_open_port(tmp_path: Path) -> None:
+def test_compose_lint_would_find_a_privileged_container(tmp_path: Path) -> None:
     wrong = tmp_path / "docker-compose.yml"
     wrong.write_text(COMPOSE.read_text().replace("cap_drop: [ALL]", "privileged: true"))
     done = subprocess.run([str(BIN / "compose-lint"), "check", str(wrong)], capture_output=True, text=True, timeout=60)

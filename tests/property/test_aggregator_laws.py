@@ -146,7 +146,7 @@ def run(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Aggrega
     return sorted(windows, key=key), late, aggregator
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(plans())
 def test_rows_equal_the_model(plan: Plan) -> None:
     model = Model(plan.lateness)

@@ -61,7 +61,7 @@ wild = st.one_of(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(wild)
 def test_damage_is_refused_with_a_known_reason(value: bytes) -> None:
     reason = None

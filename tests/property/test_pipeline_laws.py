@@ -102,7 +102,7 @@ def finish(store: Store, all_messages: list[Message], sink: type[MemorySink] = M
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(messages, st.lists(life, max_size=6))
 def test_lives_and_deaths_change_nothing(
     all_messages: list[Message], lives: list[tuple[list[int], str | None]]

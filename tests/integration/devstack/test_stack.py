@@ -31,7 +31,7 @@ pytestmark = pytest.mark.stack
 ONLY = ("--only", "postgres,kafka")
 
 
-def tidemill(home: Path, *arguments: str, limit: float = 120) -> subprocess.CompletedProcess[str]:
+def tidemill(home: Path, *arguments: str, limit: float = 240) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith("TIDEMILL_")}
     command = [sys.executable, "-m", "infra.cli.main", "--home", str(home), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=limit, env=env)
@@ -52,7 +52,7 @@ def ports(home: Path) -> dict[str, int]:
     return found
 
 
-def wait_for(what: str, condition: Callable[[], bool], limit: float = 30) -> None:
+def wait_for(what: str, condition: Callable[[], bool], limit: float = 120) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, f"not within {limit:.0f} s: {what}"
@@ -126,7 +126,7 @@ def test_killed_broker_and_server_come_back_on_the_same_ports(home: Path) -> Non
     before, known = pids(home), ports(home)
     for part in ("postgres", "kafka"):
         os.kill(before[part], signal.SIGKILL)
-    wait_for("degraded", lambda: status(home)["state"] == "degraded", limit=10)
+    wait_for("degraded", lambda: status(home)["state"] == "degraded")
     found = tidemill(home, "status")
     assert found.returncode == 1
     assert "killed by SIGKILL" in found.stdout
@@ -137,7 +137,7 @@ def test_killed_broker_and_server_come_back_on_the_same_ports(home: Path) -> Non
     assert [part["restarts"] for part in status(home)["parts"]] == [1, 1]
     assert ports(home) == known
     assert query(home, "SELECT n FROM kept") == 7
-    assert brokers_listed("127.0.0.1", known["kafka"], timeout=5) == 1
+    assert brokers_listed("127.0.0.1", known["kafka"], timeout=30) == 1
 
 
 def test_a_killed_supervisor_leaves_nothing_and_up_recovers(home: Path) -> None:
@@ -217,7 +217,7 @@ def test_foreground_ends_with_its_signal(home: Path) -> None:
         wait_for("postgres ready", lambda: bool(status(home)["ready"]))
         server = pids(home)["postgres"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         process.kill()
     assert not psutil.pid_exists(server)

@@ -60,7 +60,7 @@ def replayed(stack: StreamStack, files: Sequence[Path], labels: Sequence[str]) -
     if labels:
         command += ["--ignore", ",".join(labels)]
     done = subprocess.run(
-        command, env=os.environ | stack.environment, capture_output=True, text=True, timeout=120, check=False
+        command, env=os.environ | stack.environment, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)

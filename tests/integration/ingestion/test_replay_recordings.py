@@ -74,7 +74,7 @@ def replay(stack: StreamStack, paths: list[Path], *options: str) -> dict[str, An
         env=os.environ | stack.environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
@@ -129,7 +129,10 @@ def test_recordings_of_the_testbeds_shape(stack: StreamStack, made: list[Path], 
     check(stack, made, {path: path.stem for path in made}, "--encoding", encoding)
 
 
-@pytest.mark.skipif(not (RECORDINGS / "valve1").is_dir(), reason=f"no recordings in {RECORDINGS}")
+@pytest.mark.skipif(
+    not (RECORDINGS / "valve1").is_dir(),
+    reason=f"no recordings of the real testbed in {RECORDINGS}: name their folder in TIDEMILL_RECORDINGS",
+)
 def test_recordings_of_the_real_testbed(stack: StreamStack) -> None:
     paths = [RECORDINGS / "anomaly-free.csv", *sorted((RECORDINGS / "valve1").glob("*.csv"))]
     paths += sorted((RECORDINGS / "other").glob("*.csv"))
@@ -147,7 +150,7 @@ def test_a_bad_row_publishes_nothing_of_any_file(stack: StreamStack, made: list[
         env=os.environ | stack.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 2
     assert done.stdout == ""
