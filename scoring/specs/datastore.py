@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from scoring.datastore import LOCAL_FOLDER, Datastore
 from scoring.specs.document import Document, described
-from scoring.specs.fields import AssetName, LocalPath, Text, TextMap, lowered
+from scoring.specs.fields import AssetName, FreeMap, LocalPath, Text, TextMap, lowered
 from scoring.specs.validation import Spec, parse
 
 
@@ -92,7 +92,7 @@ class DataLakeGen2Spec(_OfAzure):
 class OneLakeSpec(_OfAzure):
     type: Annotated[Literal["one_lake"], BeforeValidator(lowered)]
     one_lake_workspace_name: Text
-    artifact: dict[str, Any]
+    artifact: FreeMap
     endpoint: Text | None = None
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from scoring.environment import ANONYMOUS_ENVIRONMENT
 from scoring.errors import InvalidInput
 from scoring.specs.document import described, read_document
-from scoring.specs.fields import AssetName, Integer, Text, TextMap, Version, local_path, lowered
+from scoring.specs.fields import AssetName, FreeMap, Integer, Text, TextMap, Version, local_path, lowered
 from scoring.specs.places import ContentPath
 from scoring.specs.validation import Spec, refuse
 
@@ -81,7 +81,7 @@ class InlineEnvironment(Spec):
     name: AssetName | None = None
     version: Version | None = None
     image: Text | None = None
-    conda_file: Annotated[dict[str, Any] | None, BeforeValidator(_conda)] = None
+    conda_file: Annotated[FreeMap | None, BeforeValidator(_conda)] = None
     build: BuildSpec | None = None
     os_type: Annotated[Literal["linux", "windows"], BeforeValidator(lowered)] = "linux"
     inference_config: InferenceSpec | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,6 +72,15 @@ def _batch_size(value: Any) -> int | str:
         raise refuse(str(error)) from None
 
 
+def _finite(value: Any) -> Any:
+    """Values of any shape, as JSON has them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise refuse(f"found {described(value)}, which is no number that can be kept")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(inner)
+    return value
+
+
 def as_text(value: Any) -> Any:
     """Numbers and booleans as they were written, for fields that hold text."""
     if isinstance(value, bool):
@@ -138,6 +148,8 @@ LocalPath = Annotated[str, AfterValidator(local_path)]
 Script = Annotated[str, AfterValidator(_relative_script)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 TextMap = Annotated[dict[str, str], BeforeValidator(_text_map)]
+FreeMap = Annotated[dict[str, Any], AfterValidator(_finite)]
+"""Keys and values that are kept as they are."""
 Integer = Annotated[int, BeforeValidator(_integer)]
 Count = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=1_000_000)]
 """At least one."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from scoring.specs.fields import AssetName, Text, TextMap, Version, lowered
+from scoring.specs.fields import AssetName, FreeMap, Text, TextMap, Version, lowered
 from scoring.specs.places import ContentPath
 from scoring.specs.validation import Spec
 
@@ -27,7 +27,7 @@ class _Common(Spec):
     tags: TextMap = Field(default_factory=dict)
     properties: TextMap = Field(default_factory=dict)
     stage: Text | None = None
-    flavors: dict[str, Any] = Field(default_factory=dict)
+    flavors: FreeMap = Field(default_factory=dict)
 
     datastore: Any = None
     system_metadata: Any = None

@@ -190,7 +190,7 @@ class MemoryCatalog:
     def model(self, name: str, version: str | None = None) -> Model:
         if version is not None:
             return _found("model", self._models, f"{name}:{version}")
-        versions = [model for model in self._models.values() if model.name == name]
+        versions = [model for model in self._models.values() if model.name == name and not model.is_archived]
         if not versions:
             return _found("model", self._models, name)
         oldest = datetime.min.replace(tzinfo=UTC)

@@ -74,6 +74,12 @@ class CatalogContract:
         assert catalog.model("net").version == "2"
         assert catalog.model("net", "10").version == "10"
 
+    def test_an_archived_model_is_not_the_newest(self, catalog: Catalog) -> None:
+        catalog.put(a_model("1"))
+        catalog.put(a_model("2", created_at=NOW + timedelta(seconds=1), is_archived=True))
+        assert catalog.model("net").version == "1"
+        assert catalog.model("net", "2").is_archived
+
     def test_what_is_not_there_is_not_found_and_what_is_there_is_named(self, catalog: Catalog) -> None:
         for item in (COMPUTE, ENDPOINT, a_model(), a_deployment()):
             catalog.put(item)

@@ -93,6 +93,12 @@ def test_what_is_wrong_is_said_with_its_line(text: str, refusal: str) -> None:
     assert refusal in str(refused.value)
 
 
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "1e999"])
+def test_numbers_that_json_does_not_have_are_refused(number: str) -> None:
+    with pytest.raises(InvalidInput, match=r"f.yml:3: flavors: found the number"):
+        read(ModelSpec, f"name: n\npath: p\nflavors:\n  a: {{b: [{number}]}}\n")
+
+
 def test_a_path_in_a_request_is_absolute() -> None:
     with pytest.raises(InvalidInput, match="path: found 'a'; a path in a request must be absolute"):
         parse(DataSpec, body_document({"path": "a"}))
