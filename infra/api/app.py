@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from infra.api import (
     assets,
+    azure_management,
     computes,
     datastores,
     deployments,
@@ -102,6 +103,7 @@ def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
     for router in assets.routers(parts):
         app.include_router(router)
     app.include_router(tokens.router(parts, gate))
+    app.include_router(azure_management.router(parts))
     _document_bodies(app)
     return app
 

@@ -18,6 +18,7 @@ from scoring.environments.images import is_azures_own
 from scoring.errors import InvalidInput, NotFound
 from scoring.model import Model
 from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec, parse_deployment
+from scoring.specs.document import Document
 from scoring.specs.references import parse_reference
 from scoring.specs.shown import Shown, to_document
 
@@ -41,20 +42,10 @@ def router(parts: ServiceParts) -> APIRouter:
         endpoint_name: str, body: Body, set_default: bool = False, skip_script_validation: bool = False
     ) -> Shown:
         """Create or replace. Jobs that were invoked before keep the deployment as it was."""
-        return _put(endpoint_name, body, set_default, skip_script_validation)
-
-    def _put(endpoint_name: str, body: Body, set_default: bool, skip_script_validation: bool) -> Shown:
-        spec = parse_deployment(body)
-        if spec.endpoint_name != endpoint_name.lower():
-            raise InvalidInput(
-                f"found '{spec.endpoint_name}', but the address names {endpoint_name.lower()}", place="endpoint_name"
-            )
-        deployment = _registered(parts, spec, skip_script_validation)
-        parts.catalog.put(_since(deployment))
-        if set_default:
-            endpoint = parts.catalog.endpoint(deployment.endpoint_name)
-            parts.catalog.put(replace(endpoint, default_deployment_name=deployment.name))
-        return to_document(parts.catalog.deployment(deployment.endpoint_name, deployment.name))
+        put = put_deployment(
+            parts, endpoint_name, body, set_default=set_default, skip_script_validation=skip_script_validation
+        )
+        return to_document(put)
 
     @routes.get("/{name}", responses=answers(404, 503))
     def show_deployment(endpoint_name: str, name: str) -> Shown:
@@ -70,30 +61,59 @@ def router(parts: ServiceParts) -> APIRouter:
         parts.catalog.deployment(endpoint_name.lower(), name)
         if body.value.get("name") != name:
             raise InvalidInput(f"the address names {name}, and the body another", place="name")
-        return _put(endpoint_name, body, False, skip_script_validation)
+        return to_document(put_deployment(parts, endpoint_name, body, skip_script_validation=skip_script_validation))
 
     @routes.delete("/{name}", status_code=204, responses=answers(503))
     def delete_deployment(endpoint_name: str, name: str) -> Response:
         """An endpoint whose default it was has none then. Deleting what is not there is done."""
-        try:
-            deployment = parts.catalog.deployment(endpoint_name.lower(), name)
-            endpoint = parts.catalog.endpoint(deployment.endpoint_name)
-        except NotFound:
-            return Response(status_code=204)
-        if endpoint.default_deployment_name == name:
-            parts.catalog.put(replace(endpoint, default_deployment_name=None))
-        parts.catalog.delete(deployment)
+        delete(parts, endpoint_name, name)
         return Response(status_code=204)
 
-    def _since(deployment: Deployment) -> Deployment:
-        """When it was created first, and when it was changed last."""
-        try:
-            before = parts.catalog.deployment(deployment.endpoint_name, deployment.name)
-        except NotFound:
-            return deployment
-        return replace(deployment, created_at=before.created_at, modified_at=deployment.created_at)
-
     return routes
+
+
+def put_deployment(
+    parts: ServiceParts,
+    endpoint_name: str,
+    document: Document,
+    *,
+    set_default: bool = False,
+    skip_script_validation: bool = False,
+) -> Deployment:
+    """Create or replace; everything that can be wrong is refused before anything is stored."""
+    spec = parse_deployment(document)
+    if spec.endpoint_name != endpoint_name.lower():
+        raise InvalidInput(
+            f"found '{spec.endpoint_name}', but the address names {endpoint_name.lower()}", place="endpoint_name"
+        )
+    deployment = _registered(parts, spec, skip_script_validation)
+    parts.catalog.put(_since(parts, deployment))
+    if set_default:
+        endpoint = parts.catalog.endpoint(deployment.endpoint_name)
+        parts.catalog.put(replace(endpoint, default_deployment_name=deployment.name))
+    return parts.catalog.deployment(deployment.endpoint_name, deployment.name)
+
+
+def delete(parts: ServiceParts, endpoint_name: str, name: str) -> bool:
+    """An endpoint whose default it was has none then. False where there was nothing to delete."""
+    try:
+        deployment = parts.catalog.deployment(endpoint_name.lower(), name)
+        endpoint = parts.catalog.endpoint(deployment.endpoint_name)
+    except NotFound:
+        return False
+    if endpoint.default_deployment_name == name:
+        parts.catalog.put(replace(endpoint, default_deployment_name=None))
+    parts.catalog.delete(deployment)
+    return True
+
+
+def _since(parts: ServiceParts, deployment: Deployment) -> Deployment:
+    """When it was created first, and when it was changed last."""
+    try:
+        before = parts.catalog.deployment(deployment.endpoint_name, deployment.name)
+    except NotFound:
+        return deployment
+    return replace(deployment, created_at=before.created_at, modified_at=deployment.created_at)
 
 
 def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_validation: bool) -> Deployment:
@@ -106,6 +126,8 @@ def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_valid
         model = parts.catalog.model(reference.name, reference.version)
     kind = model.type if model is not None else spec.model.type if not isinstance(spec.model, str) else None
     code = _code(parts, spec, kind, skip_script_validation)
+    if not isinstance(spec.model, str) and not parts.references.path(spec.model.path, place="model.path").exists():
+        raise InvalidInput(f"there is no file or folder {spec.model.path}", place="model.path")
     environment = _environment(parts, spec)
     if model is None:
         assert not isinstance(spec.model, str)

@@ -9,11 +9,11 @@ the place where it was written, so that a refusal names the caller's own words.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from scoring.errors import InvalidInput
+from scoring.specs.azure_body import AzureReader, Named, seconds_of
 from scoring.specs.document import Document, FieldPath, described, shown_path
 
 _ROOT = {"properties", "id", "name", "type", "tags"}
@@ -28,7 +28,7 @@ def is_azure_body(document: Document) -> bool:
 
 def azure_invocation(document: Document) -> Document:
     """The body as a document of `InvocationSpec`. Raises InvalidInput for what cannot be said there."""
-    reader = _Reader()
+    reader = AzureReader()
     root = reader.names(document.value, ())
     properties = reader.names(root["properties"][1], root["properties"][0])
     if "tags" in root:
@@ -39,44 +39,7 @@ def azure_invocation(document: Document) -> Document:
             raise InvalidInput(f"unknown key; allowed: {', '.join(sorted(_SHOWN.values()))}", place=shown_path(path))
         if value is not None:
             rule(reader, path, value)
-    origins: dict[FieldPath, int | str] = dict(reader.origins)
-    return Document(value=reader.value, origins=origins)
-
-
-Named = dict[str, tuple[FieldPath, Any]]
-"""Lower-case name -> (path as written, value)."""
-
-
-class _Reader:
-    def __init__(self) -> None:
-        self.value: dict[str, Any] = {}
-        self.origins: dict[FieldPath, str] = {}
-
-    def names(self, value: Any, path: FieldPath) -> Named:
-        if not isinstance(value, Mapping):
-            raise InvalidInput(f"found {described(value)}, wanted an object", place=shown_path(path))
-        found: Named = {}
-        for key, inner in value.items():
-            if key.lower() in found:
-                raise InvalidInput("the key is given twice, in another case", place=shown_path((*path, key)))
-            found[key.lower()] = ((*path, key), inner)
-        return found
-
-    def known(self, value: Any, path: FieldPath, *allowed: str) -> Named:
-        found = self.names(value, path)
-        for name, (inner, _) in found.items():
-            if name not in {word.lower() for word in allowed}:
-                raise InvalidInput(f"unknown key; allowed: {', '.join(allowed)}", place=shown_path(inner))
-        return found
-
-    def put(self, target: FieldPath, path: FieldPath, value: Any) -> None:
-        if value is None:
-            return
-        container = self.value
-        for part in target[:-1]:
-            container = container.setdefault(str(part), {})
-        container[str(target[-1])] = value
-        self.origins[target] = shown_path(path)
+    return reader.document()
 
 
 def _simple(*target: str, as_: Callable[[Any, FieldPath], Any] = lambda value, path: value) -> Any:
@@ -110,7 +73,7 @@ def _mode(value: Any, path: FieldPath) -> str:
     return words.get(text, {"evaldownload": "eval_download"}.get(text, text))
 
 
-def _input_data(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _input_data(reader: AzureReader, path: FieldPath, value: Any) -> None:
     for key, (inner, given) in reader.names(value, path).items():
         name = str(inner[-1])
         if key in reader.value.get("inputs", {}):
@@ -129,7 +92,7 @@ def _input_data(reader: _Reader, path: FieldPath, value: Any) -> None:
             raise InvalidInput("only a Literal has a value; data has a uri", place=shown_path(fields["value"][0]))
 
 
-def _output_data(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _output_data(reader: AzureReader, path: FieldPath, value: Any) -> None:
     for inner, given in reader.names(value, path).values():
         name = str(inner[-1])
         fields = reader.known(given, inner, "jobOutputType", "uri", "mode", "description")
@@ -144,7 +107,7 @@ def _output_data(reader: _Reader, path: FieldPath, value: Any) -> None:
                 reader.put(("outputs", name, target), where, reading(found, where))
 
 
-def _dataset(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _dataset(reader: AzureReader, path: FieldPath, value: Any) -> None:
     """DataUrl (a path), DataId (a long reference) and DataVersion (name and version)."""
     fields = reader.known(
         value, path, "dataInputType", "path", "uri", "url", "datasetId", "dataId", "id", "assetId",
@@ -173,14 +136,14 @@ def _one_of(fields: Named, path: FieldPath, *names: str) -> tuple[FieldPath, Any
     raise InvalidInput(f"missing; wanted {' or '.join(names[:2])}", place=shown_path(path))
 
 
-def _output_dataset(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _output_dataset(reader: AzureReader, path: FieldPath, value: Any) -> None:
     fields = reader.known(value, path, "datastoreId", "path", "datasetName", "datasetVersion")
     for field, target in (("datastoreid", "datastore_id"), ("path", "path")):
         if field in fields:
             reader.put(("output_dataset", target), *fields[field])
 
 
-def _retry_settings(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _retry_settings(reader: AzureReader, path: FieldPath, value: Any) -> None:
     fields = reader.known(value, path, "maxRetries", "timeout")
     if "maxretries" in fields:
         reader.put(("retry_settings", "max_retries"), *fields["maxretries"])
@@ -189,7 +152,7 @@ def _retry_settings(reader: _Reader, path: FieldPath, value: Any) -> None:
         reader.put(("retry_settings", "timeout"), where, seconds_of(given, where))
 
 
-def _compute(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _compute(reader: AzureReader, path: FieldPath, value: Any) -> None:
     """Only the number of instances may be changed; where it runs is the deployment's."""
     fields = reader.known(
         value, path, "instanceCount", "target", "isLocal", "location", "properties", "instanceType", "instanceTypes",
@@ -201,7 +164,7 @@ def _compute(reader: _Reader, path: FieldPath, value: Any) -> None:
         raise InvalidInput("the compute cannot be changed for one job", place=shown_path(fields["target"][0]))
 
 
-def _properties(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _properties(reader: AzureReader, path: FieldPath, value: Any) -> None:
     """A free map of texts; `experimentName` in it is the job's experiment."""
     kept = {}
     for name, (where, given) in reader.names(value, path).items():
@@ -213,22 +176,8 @@ def _properties(reader: _Reader, path: FieldPath, value: Any) -> None:
         reader.put(("properties",), path, kept)
 
 
-def _logging_level(reader: _Reader, path: FieldPath, value: Any) -> None:
+def _logging_level(reader: AzureReader, path: FieldPath, value: Any) -> None:
     raise InvalidInput("cannot be changed for one job; create a deployment that has it", place=shown_path(path))
-
-
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.0+)?S)?)?", re.IGNORECASE)
-
-
-def seconds_of(value: Any, path: FieldPath) -> Any:
-    """`PT1M10S` is 70; a number stays."""
-    if not isinstance(value, str) or not value.upper().startswith("P"):
-        return value
-    found = _DURATION.fullmatch(value)
-    if found is None or len(value) > 30 or not any(found.groups()):
-        raise InvalidInput(f"found {described(value)}, wanted a duration such as PT30S", place=shown_path(path))
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 _SHOWN: Mapping[str, str] = {
@@ -252,7 +201,7 @@ _SHOWN: Mapping[str, str] = {
     )
 }
 
-_RULES: Mapping[str, Callable[[_Reader, FieldPath, Any], None]] = {
+_RULES: Mapping[str, Callable[[AzureReader, FieldPath, Any], None]] = {
     "inputdata": _input_data,
     "outputdata": _output_data,
     "dataset": _dataset,
