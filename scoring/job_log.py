@@ -112,7 +112,7 @@ class JobLog:
                 r.worker or "",
             )
             rows.writerow([*row, moment])
-            if r.outcome is MiniBatchOutcome.FAILED or r.tries > 1 or r.failed:
+            if r.outcome is MiniBatchOutcome.FAILED or r.tries > 1 or r.failed or r.rows > r.items:
                 told.append(self._stamped(_end_line(r)))
         self._write(REPORT, table.getvalue())
         if told:
@@ -178,6 +178,8 @@ class JobLog:
 
 def _end_line(r: MiniBatchResult) -> str:
     text = f"mini-batch {r.index} {r.outcome.value} after {r.tries} tries, {r.failed} of {r.items} items failed"
+    if r.rows > r.items:
+        text += f", warning: {r.rows} rows for {r.items} items, all of them are written"
     return f"{text} ({r.worker or 'no worker'}){': ' + r.error if r.error else ''}"
 
 

@@ -298,6 +298,7 @@ class MemorySink:
     def __init__(self) -> None:
         self.taken: set[str] = set()
         self.rows: dict[str, list[str]] = {}
+        self._rounds: dict[str, int] = {}
 
     def check(self, job: Job) -> None:
         if job.deployment.output_file_name in self.taken:
@@ -305,7 +306,8 @@ class MemorySink:
 
     def commit(self, job: Job, manifest: Manifest, results: Sequence[MiniBatchResult]) -> int:
         lines = [line for result in results for line in _lines(result)]
-        self.rows.setdefault(job.name, lines)
+        if self._rounds.get(job.name, -1) < job.round:
+            self.rows[job.name], self._rounds[job.name] = lines, job.round
         return len(self.rows[job.name])
 
 
