@@ -140,6 +140,7 @@ class JobRun:
             for instance in self._instances:
                 self._supply.release(instance)
             self._look_after(every=0)
+            self._place.clean()
             self._selector.close()
 
     # --- instances ----------------------------------------------------------------------------------------------

@@ -100,6 +100,10 @@ class Workplace:
             except FileNotFoundError:
                 continue
 
+    def clean(self) -> None:
+        """Remove the slices that killed workers have left."""
+        shutil.rmtree(self.slices, ignore_errors=True)
+
     def _copy_code(self, source: Path) -> None:
         """Scripts run in a copy: what they write beside themselves must not get into the registry."""
         if self.code.exists():

@@ -52,7 +52,8 @@ def write(
     if text:
         written.append(_whole(stem + ".txt", lambda path: _write_text(result, path)))
     elif output is not None:
-        named = _named(result, _sources(sources, len(result)) if output.get("source") else None)
+        known = keys if keys is not None and len(keys) == len(result) else None
+        named = _named(result, known, _sources(sources, len(result)) if output.get("source") else None)
         suffix, fill = _output_part(output["format"], named)
         written.append(_whole(stem + suffix, lambda path: fill(named, path)))
     if predictions:
@@ -108,18 +109,25 @@ def _sources(sources: list[str] | None, count: int) -> list[str | None]:
     return [one.pop() if len(one) == 1 else None] * count
 
 
-def _named(result: Any, sources: list[str | None] | None) -> Any:
+def _named(result: Any, keys: Any, sources: list[str | None] | None) -> Any:
     """The rows with their columns: a DataFrame, or a list of dicts. Raises WrongReturnType."""
     if is_frame(result):
         names = [str(name) for name in result.columns]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise WrongReturnType(f"returned a DataFrame with two columns {twice!r}")
+        for name in reversed([] if keys is None else list(keys.columns)):
+            if name not in names:
+                result = result.copy(deep=False)
+                result.insert(0, name, keys[name].array)
         if sources is None:
             return result
         _refuse_source(names)
         return result.assign(source=sources)
     records = [_as_named(item) for item in result]
+    if keys is not None:
+        extra = keys.to_dict("records")
+        records = [dict(_as_named(extra[place]), **record) for place, record in enumerate(records)]
     if sources is not None:
         for record, source in zip(records, sources):  # noqa: B905
             _refuse_source(record)

@@ -11,7 +11,7 @@ import pytest
 from scoring.compute.local import LocalCompute
 from scoring.deployment import InputFormat
 from scoring.job import Job, JobStatus
-from scoring.minibatch import MiniBatchOutcome
+from scoring.minibatch import InputItem, MiniBatchOutcome, Slice, SliceKind
 from tests.contract.engine import Engine
 
 pytestmark = pytest.mark.fault
@@ -73,6 +73,20 @@ def test_a_stuck_file_is_lost_alone_too(engine: Engine, compute: LocalCompute) -
 def test_without_it_the_mini_batch_is_lost_as_on_azure(engine: Engine, compute: LocalCompute) -> None:
     job = score(engine, compute, SCRIPT.format(deed="raise ValueError('poison')"))
     assert (job.progress.items_succeeded, job.progress.items_failed) == (2, 8)
+
+
+def test_slices_of_a_worker_that_was_killed_are_removed(engine: Engine, compute: LocalCompute) -> None:
+    script = "import os, signal\ndef run(mini_batch):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    engine.deploy(script, max_retries=1, mini_batch_size=9, input_format=InputFormat.SLICES)
+    item = engine.files(1)[0]
+    Path(item.uri).write_text("a\n1\n2\n")
+    part = Slice(kind=SliceKind.BYTES, start=2, end=4, header=2)
+    engine.reader.folders["folder"] = [InputItem(uri=item.uri, size_bytes=2, slice=part)]
+    engine.invoke()
+    job = engine.runner(compute).run_one()
+    assert job is not None
+    assert job.status is JobStatus.FAILED
+    assert not (engine.folder / "jobs" / job.name / "slices").exists()
 
 
 def test_the_threshold_counts_the_poison_alone(engine: Engine, compute: LocalCompute) -> None:

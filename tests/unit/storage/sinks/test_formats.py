@@ -127,6 +127,28 @@ def test_the_source_is_known_where_a_row_stands_for_an_item_or_there_is_one_file
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "returned", [pd.DataFrame({"score": [1, 2], "label": ["a", "b"]}), [{"score": 1}, {"score": 2}]]
+)
+def test_rows_of_a_table_say_what_they_are_about(tmp_path: Path, kind: str, returned: Any) -> None:
+    keys = pd.DataFrame(
+        {"machine_id": ["m1", "m2"], "window_start": pd.to_datetime(["2026-03-01", "2026-03-02"], utc=True)}
+    )
+    keys["label"] = "the script's own counts"
+    path = rows.write(returned, str(tmp_path / "0"), text=False, predictions=False, output={"format": kind}, keys=keys)
+    with (tmp_path / "out").open("wb") as file:
+        formats.write(a_deployment(output_format=OutputFormat(kind)), [Path(str(path))], file)
+    found = {"csv": pd.read_csv, "jsonl": lambda out: pd.read_json(out, lines=True), "parquet": pd.read_parquet}[kind](
+        tmp_path / "out"
+    )
+    assert found["machine_id"].tolist() == ["m1", "m2"]
+    assert pd.to_datetime(found["window_start"], utc=True).dt.day.tolist() == [1, 2]
+    assert found["score"].tolist() == [1, 2]
+    if isinstance(returned, pd.DataFrame):
+        assert found["label"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_what_has_no_clear_columns_is_refused_by_name(tmp_path: Path, kind: str) -> None:
     with pytest.raises(rows.WrongReturnType, match="two columns 'a'"):
         written(tmp_path, kind, pd.DataFrame([[1, 2]], columns=["a", "a"]))
