@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from scoring.errors import InvalidInput, NotFound
-from scoring.job import Job, JobInput, JobInputType, JobOutput
+from scoring.errors import Conflict, InvalidInput, NotFound
+from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus
 from scoring.ports import JobStore
 from scoring.specs.document import described
 from scoring.specs.job_input import OUTPUT_NAME
@@ -15,12 +15,18 @@ from storage.references import References
 
 
 def output_folders(jobs: JobStore, jobs_folder: Path) -> Callable[[str, str], Path]:
-    """The folder of a job's named output; it raises NotFound for a job or an output that is not there."""
+    """The folder of a job's named output.
+
+    It raises NotFound for a job or an output that is not there, Conflict for a job that has not Completed: what it
+    wrote may be half of it.
+    """
 
     def folder(job_name: str, output: str) -> Path:
         job = jobs.get(job_name)
         if output != OUTPUT_NAME:
             raise NotFound(f"job {job_name} has no output named {output}; there is: {OUTPUT_NAME}")
+        if job.status is not JobStatus.COMPLETED:
+            raise Conflict(f"job {job_name} is {job.status.value}; its output can be used when it is Completed")
         return Path(job.output.path) if job.output.path else jobs_folder / job.name / "outputs" / OUTPUT_NAME
 
     return folder

@@ -9,7 +9,7 @@ import pytest
 
 from scoring.errors import Conflict, NotFound
 from scoring.job import JobStatus
-from storage.job_outputs import job_output
+from storage.job_places import output_folders
 from tests.contract.memory import MemoryJobStore
 from tests.contract.values import a_job
 
@@ -23,7 +23,7 @@ def test_the_output_of_a_completed_job_is_found(tmp_path: Path) -> None:
     ):
         job = a_job(name)
         jobs.add(replace(job, status=status, output=replace(job.output, path=path)))
-    folder = job_output(jobs, tmp_path)
+    folder = output_folders(jobs, tmp_path)
     assert folder("own", "score") == tmp_path / "own" / "outputs" / "score"
     assert folder("elsewhere", "score") == Path("/data/out")
     with pytest.raises(NotFound, match="no output named logs; there is: score"):
