@@ -48,6 +48,11 @@ COMMANDS: dict[str, Entry] = {
     "job": Entry("infra.cli.job:job", "Jobs: show, stream, list, cancel."),
     "schedule": Entry("infra.cli.schedule:schedule", "Schedules that invoke endpoints by themselves."),
     "token": Entry("infra.cli.token:token", "Access tokens of the service."),
+    # what scripts for az ask of their surroundings
+    "account": Entry("infra.cli.azure_context:account", "Subscription and access token, as scripts for az ask."),
+    "configure": Entry("infra.cli.azure_context:configure", "Names that scripts for az set and ask for."),
+    "group": Entry("infra.cli.azure_context:group", "The resource group that scripts for az ask for."),
+    "workspace": Entry("infra.cli.azure_context:workspace", "The workspace that scripts for az ask for."),
     # processes and the whole
     "serve": Entry("infra.cli.serve:serve", "Run the service: REST API, scheduler, job runner."),
     "dashboard": Entry("infra.cli.dashboard:dashboard", "Run the Streamlit dashboard."),
