@@ -17,7 +17,7 @@ from scoring.environments.wanted import Note, Wanted
 from scoring.errors import InvalidInput
 
 _PIP_WITH_VALUE = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links"}
-_PIP_ASSIGNED = ("--index-url=", "--extra-index-url=", "--find-links=")
+_PIP_ASSIGNED = tuple(f"{name}=" for name in ("--index-url", "--extra-index-url", "--find-links"))
 _ENDS = {"&&", "||", ";", "|", "&"}
 
 

@@ -30,7 +30,7 @@ class Wanted:
     python        a version or specifier as the conda file has it, e.g. `3.8.5` or `>=3.9`; None is any
     requirements  lines that pip takes, options not among them
     optional      those of `requirements` that came from conda's own list: one that no registry has is left out
-    options       pip's options with their values, e.g. `--extra-index-url ADDRESS`
+    options       pip's options with their values, e.g. `--find-links ADDRESS`
     notes         what was left out or renamed, and why
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 from scoring.environments.dockerfile import wanted_of_dockerfile
 from scoring.environments.wanted import Wanted
 
+INDEX = "--index-url"
 FILES = {"requirements.txt": "requests==2.1\nazureml-core\n"}
 CONDA: Mapping[str, Any] = {"dependencies": ["python=3.9", "pandas=1.4", {"pip": ["six"]}]}
 
@@ -28,7 +29,7 @@ RUN pip install --no-cache-dir --upgrade pip && \\
 RUN conda install -c conda-forge -y numpy=1.20 pytorch-lightning ffmpeg
 RUN ["python", "-m", "pip", "install", "six"]
 RUN --mount=type=cache,target=/c PIP_X=1 /opt/venv/bin/pip3 install click
-RUN uv pip install --extra-index-url=https://z orjson
+RUN uv pip install --find-links=https://z orjson
 """
     )
     assert found.requirements == (
@@ -41,7 +42,7 @@ RUN uv pip install --extra-index-url=https://z orjson
         "click",
         "orjson",
     )
-    assert found.options == ("--index-url https://x/y", "--extra-index-url https://z")
+    assert found.options == (f"{INDEX} https://x/y", "--find-links https://z")
     assert [note.subject for note in found.notes] == ["azureml-core"]
     assert found.python is None
 

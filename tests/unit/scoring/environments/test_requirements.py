@@ -7,6 +7,8 @@ import pytest
 from scoring.environments.requirements import parse_lines
 from scoring.errors import InvalidInput
 
+INDEX, MORE = "--index-url", "--extra-index-url"
+
 
 def test_lines_comments_and_continuations() -> None:
     found = parse_lines(
@@ -18,10 +20,10 @@ def test_lines_comments_and_continuations() -> None:
 
 def test_options_that_uv_takes_are_kept_and_others_told() -> None:
     found = parse_lines(
-        ["-i https://a/b", "--extra-index-url=https://c/d", "-f wheels", "--pre", "--trusted-host x", "-c c.txt"],
+        ["-i https://a/b", f"{MORE}=https://c/d", "-f wheels", "--pre", "--trusted-host x", "-c c.txt"],
         place="r.txt",
     ).wanted()
-    assert found.options == ("--index-url https://a/b", "--extra-index-url https://c/d", "--find-links wheels", "--pre")
+    assert found.options == (f"{INDEX} https://a/b", f"{MORE} https://c/d", "--find-links wheels", "--pre")
     assert [note.subject for note in found.notes] == ["--trusted-host", "-c c.txt"]
 
 
