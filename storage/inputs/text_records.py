@@ -6,13 +6,16 @@ import mmap
 import re
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_BLOCK = 4 << 20
+_BLOCK = 256 << 10
+_THREADS = 2
+_FIRST_LINE = 4 << 20
 _DELIMITERS = b",;\t|"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -47,13 +50,14 @@ def cut_text(
     with path.open("rb") as file:
         if file.seek(0, 2) == 0:
             return TextCut(header=0, pieces=())
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if content[:2] in _UTF_16:
-                return None
-            text = _Text(content, quoted=quoted)
-            header = next(text.ends(0))[0] if has_header else 0
-            pieces = text.by_rows(int(header), rows) if rows is not None else text.by_bytes(int(header), byte_size or 1)
-            return TextCut(header=int(header), pieces=tuple(pieces))
+        # not closed by hand: arrays look into it, and it goes with the last of them
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if content[:2] in _UTF_16:
+        return None
+    text = _Text(content, quoted=quoted)
+    header = int(next(text.ends(0))[0]) if has_header else 0
+    pieces = text.by_rows(header, rows) if rows is not None else text.by_bytes(header, byte_size or 1)
+    return TextCut(header=header, pieces=tuple(pieces))
 
 
 class _Text:
@@ -88,19 +92,22 @@ class _Text:
     def ends(self, start: int) -> Iterator[Any]:
         """Places just behind each record, ascending, in arrays none of which is empty."""
         inside = False
-        while start < self._size:
-            stop = self._line_end(start + _BLOCK)
-            block = self._content[start:stop]
-            content = np.frombuffer(block, np.uint8)
-            found = np.flatnonzero(content == 0x0A)
-            if self._quotes is not None and (inside or b'"' in block):
-                found, inside = self._quotes.outside(block, content, found, inside)
-            found = found + (start + 1)
-            if stop == self._size and (not len(found) or found[-1] != stop):
-                found = np.append(found, stop)  # the last record has no line end, or its quote is never closed
+        for block in self._blocks(start):
+            found, inside = self._ends_in(block, inside)
             if len(found):
                 yield found
-            start = stop
+
+    def _ends_in(self, block: tuple[int, int], inside: bool) -> tuple[Any, bool]:
+        """The record ends of a block, and whether it ends inside of quotes, as it began or did not."""
+        start, stop = block
+        content = self._bytes(block)
+        found = np.flatnonzero(content == 0x0A)
+        if self._quotes is not None:
+            found, inside = self._quotes.outside(content, found, inside)
+        found = found + (start + 1)
+        if stop == self._size and (not len(found) or found[-1] != stop):
+            found = np.append(found, stop)  # the last record has no line end, or its quote is never closed
+        return found, inside
 
     def _ends_from(self, start: int, targets: list[int]) -> Iterator[int]:
         """For each target the first record end that is not before it."""
@@ -108,10 +115,32 @@ class _Text:
             for target in targets:
                 yield self._line_end(target)
             return
-        waiting = deque(targets)
-        for ends in self.ends(start):
-            while waiting and waiting[0] <= ends[-1]:
-                yield int(ends[np.searchsorted(ends, waiting.popleft())])
+        quotes, waiting, inside = self._quotes, deque(targets), False
+        blocks = list(self._blocks(start))
+        with ThreadPoolExecutor(_THREADS) as threads:
+            # most blocks hold no target: of these only the quotes are looked at, and that beforehand
+            for block, look in zip(
+                blocks, threads.map(lambda each: quotes.look(self._bytes(each)), blocks), strict=True
+            ):
+                if not waiting:
+                    threads.shutdown(cancel_futures=True)
+                    return
+                if waiting[0] > block[1] and look.is_plain[inside]:
+                    inside ^= look.is_odd
+                    continue
+                ends, inside = self._ends_in(block, inside)
+                while waiting and len(ends) and waiting[0] <= ends[-1]:
+                    yield int(ends[np.searchsorted(ends, waiting.popleft())])
+
+    def _blocks(self, start: int) -> Iterator[tuple[int, int]]:
+        """Each ends behind a line end, so no doubled quote is torn apart."""
+        while start < self._size:
+            stop = self._line_end(start + _BLOCK)
+            yield start, stop
+            start = stop
+
+    def _bytes(self, block: tuple[int, int]) -> Any:
+        return np.frombuffer(self._content, np.uint8, block[1] - block[0], block[0])
 
     def _line_end(self, place: int) -> int:
         if place >= self._size:
@@ -120,8 +149,17 @@ class _Text:
         return self._size if found < 0 else found + 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """A block's quotes: whether their number is odd; whether each is the edge of a field, or one of a doubled pair,
+    where the block begins outside of quotes, and where it begins inside."""
+
+    is_odd: bool
+    is_plain: tuple[bool, bool]
+
+
 class _Quotes:
-    """Which line ends lie inside of quotes. A block ends behind a line end, so no doubled quote is torn apart."""
+    """Which line ends lie inside of quotes."""
 
     def __init__(self, delimiter: bytes) -> None:
         rest = rb'(?:[^"]++|"")*+"'
@@ -130,20 +168,27 @@ class _Quotes:
         self._rest = re.compile(rest)
         self._edge = np.isin(np.arange(256), np.frombuffer(b'\r\n"' + delimiter, np.uint8))
 
-    def outside(self, block: bytes, content: Any, found: Any, inside: bool) -> tuple[Any, bool]:
-        """The line ends `found` that are not quoted, and whether the block ends inside of quotes.
-
-        `content` is the block as an array of bytes.
-        """
+    def look(self, content: Any) -> _Look:
         quotes = np.flatnonzero(content == 0x22)
-        opening, closing = (quotes[1::2], quotes[::2]) if inside else (quotes[::2], quotes[1::2])
-        before = self._edge[content[opening - 1]] | (opening == 0)
-        after = self._edge[content[np.minimum(closing + 1, len(content) - 1)]]
-        if not (before.all() and after.all()):
-            return self._one_by_one(block, found, inside)
-        # each quote is the edge of a field, or one of a doubled pair: their number alone tells
+        plain = (self._is_plain(content, quotes, inside=False), self._is_plain(content, quotes, inside=True))
+        return _Look(is_odd=len(quotes) % 2 == 1, is_plain=plain)
+
+    def outside(self, content: Any, found: Any, inside: bool) -> tuple[Any, bool]:
+        """The line ends `found` that are not quoted, and whether the block ends inside of quotes."""
+        quotes = np.flatnonzero(content == 0x22)
+        if not self._is_plain(content, quotes, inside=inside):
+            return self._one_by_one(content.tobytes(), found, inside)
         quoted = (np.searchsorted(quotes, found) + inside) % 2 == 1
         return found[~quoted], bool((len(quotes) + inside) % 2)
+
+    def _is_plain(self, content: Any, quotes: Any, *, inside: bool) -> bool:
+        """Whether the number of quotes before it alone tells if a place is quoted."""
+        opening, closing = (quotes[1::2], quotes[::2]) if inside else (quotes[::2], quotes[1::2])
+        before = self._edge[content[opening - 1]] | (opening == 0)
+        if not before.all():
+            return False
+        after = self._edge[content[np.minimum(closing + 1, len(content) - 1)]]
+        return bool(after.all())
 
     def _one_by_one(self, block: bytes, found: Any, inside: bool) -> tuple[Any, bool]:
         """The same where some quote stands inside of a field that has none: slower by far."""
@@ -173,5 +218,5 @@ class _Quotes:
 def _delimiter(content: mmap.mmap) -> bytes:
     """The one that the first line has most of; a comma where it has none."""
     end = content.find(b"\n")
-    line = content[: min(_BLOCK, end if end >= 0 else len(content))]
+    line = content[: min(_FIRST_LINE, end if end >= 0 else len(content))]
     return max((bytes([byte]) for byte in _DELIMITERS), key=line.count)
