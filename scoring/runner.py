@@ -209,10 +209,10 @@ class _Pass:
             pace=Pace(sum(result.items for result in stored), time.monotonic()),
             usage_before=self._held.job.usage,
         )
+        if self._held.job.status is JobStatus.QUEUED:
+            self._save(JobStatus.PREPARING, "going on with what is left")
         remaining = manifest.remaining(counted.results)
         if remaining:
-            if self._held.job.status is JobStatus.QUEUED:
-                self._save(JobStatus.PREPARING, "going on with what is left")
             self._make_environment()
             model = self._held.job.deployment.model
             found = self._held.patiently(lambda: self._ports.catalog.model(model.name, model.version))

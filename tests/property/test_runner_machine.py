@@ -18,6 +18,7 @@ from scoring.errors import LeaseLost, TryAgain
 from scoring.invoke import Invocation
 from scoring.job import Job, JobInput, JobInputType, JobStatus
 from scoring.minibatch import MiniBatch
+from scoring.reopening import resumed
 from scoring.runner import Patience
 from tests.contract.engine import Engine
 
@@ -85,6 +86,12 @@ class RunnerMachine(RuleBasedStateMachine):
     @rule(name=jobs)
     def cancel(self, name: str) -> None:
         self._cancel(name)
+
+    @rule(name=jobs)
+    def resume(self, name: str) -> None:
+        if self.engine.jobs.get(name).status is JobStatus.CANCELED:
+            assert self.engine.jobs.reopen(name, resumed).status is JobStatus.QUEUED
+            del self.ended[name]
 
     @rule(countdown=st.integers(1, 25), after=st.booleans(), crash=st.booleans())
     def run_with_a_fault(self, countdown: int, after: bool, crash: bool) -> None:
