@@ -366,11 +366,13 @@ def service_parts(settings: Settings) -> ServiceParts:
     from infra.api.parts import Loop, ServiceParts
     from infra.api.stream_look import StreamLook
     from scoring.clock import SystemClock
+    from scoring.datastore import DEFAULT_DATASTORE
     from scoring.runner import Patience
     from storage.postgres.engine import shared_engine, transaction
     from storage.postgres.token_store import PostgresTokenStore
     from storage.registration import Registration
     from storage.registry import Registry
+    from storage.web import WebInputs
 
     engine = shared_engine(settings.address().postgres_url)
 
@@ -394,6 +396,7 @@ def service_parts(settings: Settings) -> ServiceParts:
         datastores=stores,
         references=named,
         registration=Registration(assets, registry, stores, named, SystemClock()),
+        fetch=WebInputs(registry, stores.folder(DEFAULT_DATASTORE, place="input.path")).fetch,
         inputs=input_reader(settings),
         sinks=sinks(settings),
         clock=SystemClock(),

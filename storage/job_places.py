@@ -32,24 +32,33 @@ def output_folders(jobs: JobStore, jobs_folder: Path) -> Callable[[str, str], Pa
     return folder
 
 
-def located(job: Job, references: References) -> Job:
+Fetch = Callable[[str, JobInputType], Path]
+"""Makes a local copy of what an address of the web holds."""
+
+
+def located(job: Job, references: References, fetch: Fetch | None = None) -> Job:
     """The job with the references of its input and output followed as of now; `source` keeps what was written.
+
+    fetch  copies inputs of the web; without it they are refused
 
     Raises InvalidInput and NotFound for what cannot be followed, naming `input.path` or `output.path`.
     """
-    return replace(job, input=located_input(job.input, references), output=_output(job.output, references))
+    return replace(job, input=located_input(job.input, references, fetch), output=_output(job.output, references))
 
 
-def located_input(given: JobInput, references: References) -> JobInput:
+def located_input(given: JobInput, references: References, fetch: Fetch | None = None) -> JobInput:
     """As `located`, for an input alone."""
     if given.path.startswith("lake://"):
         return given
     found = references.input(given.path, place="input.path")
     if "://" in found.path:
-        raise InvalidInput(
-            f"found {described(found.path)}; addresses of the web are not read: download it, and name what you have",
-            place="input.path",
-        )
+        if fetch is None:
+            raise InvalidInput(
+                f"found {described(found.path)}; a schedule does not read the web: download it, and name what you have",
+                place="input.path",
+            )
+        wanted = JobInputType(found.type) if found.type is not None else given.type
+        found = replace(found, path=str(fetch(found.path, wanted)))
     if found.asset is not None:
         kind = JobInputType(found.type or JobInputType.URI_FOLDER)
     elif given.is_type_given:

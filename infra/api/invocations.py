@@ -120,7 +120,7 @@ def invoked(
     chosen = parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, spec.deployment or deployment))
     parts.catalog.compute(chosen.compute)
     job = new_job(spec.job_name or str(uuid_utils.uuid7()), chosen, spec.invocation(), now=parts.clock.now())
-    job = located(job, parts.references)
+    job = located(job, parts.references, parts.fetch)
     parts.inputs.resolve(job.input)
     for sink in parts.sinks(job):
         sink.check(job)

@@ -14,7 +14,7 @@ from scoring.compute.cluster import Compute
 from scoring.compute.fleet import Fleet
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
-from scoring.job import Job, JobStatus
+from scoring.job import Job, JobInputType, JobStatus
 from scoring.minibatch import MiniBatch, MiniBatchResult
 from scoring.model import Model
 from scoring.ports import AssetStore, Catalog, Clock, InputReader, JobKeeper, JobStore, OutputSink, ScheduleStore
@@ -75,6 +75,7 @@ class ServiceParts:
     """Everything that the routers use.
 
     references      from what a document names (`azureml:…`, paths) to the model, data asset, environment or local path
+    fetch           makes a local copy of an input of the web
     registration    gives content a name and a version
     jobs, keeper    what runners write of jobs, and what everybody else does
     inputs, sinks   checks at the time of the invocation, so that a wrong path is the caller's error, not the job's
@@ -99,6 +100,7 @@ class ServiceParts:
     registration: Registration
     inputs: InputReader
     sinks: Callable[[Job], Sequence[OutputSink]]
+    fetch: Callable[[str, JobInputType], Path]
     clock: Clock
     tokens: TokenStore
     jobs_folder: Path

@@ -155,6 +155,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         datastores=datastores,
         references=references,
         registration=Registration(assets, registry, datastores, references, clock),
+        fetch=lambda url, kind: data,
         inputs=MemoryInputReader({str(data): [InputItem(uri=str(data / "a"), size_bytes=1)]}),
         sinks=lambda job: [sink],
         clock=clock,

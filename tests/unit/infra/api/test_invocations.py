@@ -134,12 +134,19 @@ def test_references_are_followed_when_the_job_is_made(service: Service) -> None:
     for path, status, said in (
         ("azureml:absent:1", 404, "absent"),
         ("azureml://datastores/absent/paths/x", 404, "no datastore named absent"),
-        ("https://example.org/x.csv", 400, "addresses of the web are not read"),
     ):
         answer = service.http.post("/batch-endpoints/pumps/jobs", json={"input": {"path": path}})
         assert answer.status_code == status, answer.text
         assert said in answer.json()["error"]["message"]
     assert service.http.get("/jobs").json() == []
+
+
+def test_what_lies_in_the_web_is_fetched_when_the_job_is_made(service: Service) -> None:
+    service.ready()
+    url = "https://example.org/folder"
+    job = service.http.post("/batch-endpoints/pumps/jobs", json={"input": {"path": url}}).json()
+    assert job["input"]["path"] == str(service.data)
+    assert service.jobs.get(job["name"]).input.source == url
 
 
 def test_the_type_is_what_lies_there_where_it_is_not_said(service: Service) -> None:
