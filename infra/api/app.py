@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from fastapi import FastAPI
-from pydantic.json_schema import models_json_schema
 
 from infra.api import (
     assets,
@@ -30,37 +28,11 @@ from infra.api.access import Access, Gate
 from infra.api.background import Background
 from infra.api.bodies import RequestIds
 from infra.api.errors import add_handlers
+from infra.api.openapi import document_bodies
 from infra.api.parts import ServiceParts
-from scoring.specs.compute import ComputeSpec
-from scoring.specs.data import DataSpec
-from scoring.specs.datastore import DATASTORE_SPECS
-from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec
-from scoring.specs.endpoint import EndpointSpec
-from scoring.specs.environment import EnvironmentSpec
-from scoring.specs.invocation import InvocationSpec
-from scoring.specs.job_changes import JobChangesSpec
-from scoring.specs.model import ModelSpec
-from scoring.specs.schedule import ScheduleSpec
-from scoring.specs.token import TokenSpec
-from scoring.specs.validation import Spec
 
 LOOPS_END_SECONDS = 15.0
 """How long the runner and the scheduler may take to end; a job that was cut off is taken up again at the next start."""
-
-_SPECS: tuple[type[Spec], ...] = (
-    ComputeSpec,
-    ModelSpec,
-    DataSpec,
-    EnvironmentSpec,
-    *DATASTORE_SPECS.values(),
-    EndpointSpec,
-    ModelDeploymentSpec,
-    FlatDeploymentSpec,
-    InvocationSpec,
-    JobChangesSpec,
-    ScheduleSpec,
-    TokenSpec,
-)
 
 
 def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
@@ -104,25 +76,8 @@ def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
         app.include_router(router)
     app.include_router(tokens.router(parts, gate))
     app.include_router(azure_management.router(parts))
-    _document_bodies(app)
+    document_bodies(app)
     return app
-
-
-def _document_bodies(app: FastAPI) -> None:
-    """Put the specs into the OpenAPI document: routes read their bodies themselves, to name what is wrong in them."""
-    generated = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generated()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "EndpointSpec" not in schemas:
-            _, definitions = models_json_schema(
-                [(spec, "validation") for spec in _SPECS], ref_template="#/components/schemas/{model}"
-            )
-            schemas.update(definitions["$defs"])
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _version() -> str:

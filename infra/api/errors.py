@@ -49,8 +49,8 @@ _MEANINGS = {
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """For a route's `responses`: the errors that it documents, and 401, which every route has."""
-    return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in sorted({401, *statuses})}
+    """For a route's `responses`: the errors that it documents beside 401, which every route has."""
+    return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses}
 
 
 def answer(status: int, code: str, message: str, target: str | None = None) -> JSONResponse:
