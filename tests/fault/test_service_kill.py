@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from infra.this_machine import machine, started
+from scoring.errors import LeaseLost
+from scoring.invoke import Invocation, new_job
+from scoring.job import JobInput, JobInputType
+from scoring.owner import Owner
+from storage.postgres.catalog import PostgresCatalog
 from storage.postgres.engine import create_engine
+from storage.postgres.job_store import PostgresJobStore
 from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess, deploy, files
 
@@ -100,3 +110,56 @@ def test_a_killed_service_makes_no_job_twice_from_a_repeated_request(service: Se
     assert (
         list(service.client.jobs.stream(first["name"], limit_seconds=60 + LEASE_SECONDS))[-1]["status"] == "Completed"
     )
+
+
+def test_a_job_of_a_dead_service_is_taken_over_long_before_its_lease_ends(
+    service: ServiceProcess, database_url: str, tmp_path: Path
+) -> None:
+    data = files(tmp_path / "data", 3)
+    service.start()
+    deploy(service, tmp_path, "def run(mini_batch):\n    return mini_batch\n")
+    service.stop()
+    engine = create_engine(database_url)
+    store = PostgresJobStore(engine)
+    # a service of this machine that was killed a moment ago, with a lease of an hour
+    dead = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    owner = Owner(machine=machine(), pid=dead.pid, started=str(started(dead.pid)), number=0)
+    dead.kill()
+    dead.wait()
+    deployment = PostgresCatalog(engine).deployment("things", "first")
+    invocation = Invocation(input=JobInput(type=JobInputType.URI_FOLDER, path=str(data)))
+    store.add(new_job("orphan", deployment, invocation, now=datetime.now(UTC)))
+    held = store.claim(str(owner), timedelta(hours=1))
+    assert held is not None
+    service.start()
+    assert list(service.client.jobs.stream("orphan", limit_seconds=120))[-1]["status"] == "Completed"
+    assert "taken over from a process that is gone: orphan" in service.log()
+    with pytest.raises(LeaseLost):
+        store.record(held, [])
+    engine.dispose()
+
+
+def test_a_resumed_job_survives_its_service_being_killed(service: ServiceProcess, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    data = files(tmp_path / "data", FILES)
+    settings = {"mini_batch_size": 1, "max_concurrency_per_instance": 2, "environment_variables": {"CALLS": str(calls)}}
+    service.start()
+    deploy(service, tmp_path, SCRIPT, settings=settings)
+    job = service.client.batch_endpoints.invoke("things", {"input": {"path": str(data)}})["name"]
+    wait_for_mini_batches(service, job, 4)
+    service.client.jobs.cancel(job)
+    assert list(service.client.jobs.stream(job, limit_seconds=60))[-1]["status"] == "Canceled"
+    assert service.client.jobs.resume(job)["round"] == 1
+    done = wait_for_mini_batches(service, job, 10)
+    assert done < FILES, "the job must be killed in its middle"
+    workers = service.children()
+    service.kill()
+    wait_for_death(workers)
+    service.start()
+    last = list(service.client.jobs.stream(job, limit_seconds=120))[-1]
+    assert (last["status"], last["round"], last["progress"]["items_succeeded"]) == ("Completed", 1, FILES)
+    written = (Path(last["outputs"]["score"]["path"]) / "predictions.csv").read_text().splitlines()
+    assert written == [f"f{number:03}.txt" for number in range(FILES)]
+    called = calls.read_text().splitlines()
+    assert len(called) - FILES <= 2 * 6
+    assert last["usage"]["worker_seconds"] > 0
