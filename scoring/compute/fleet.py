@@ -101,6 +101,7 @@ class Fleet:
             own = self._instances.setdefault(cluster.name, [])
             while len(own) < cluster.min_instances:
                 self._started(cluster)
+        self.sweep()
 
     def remove(self, name: str) -> None:
         """The cluster is deleted: its idle instances end now, the others when their job lets go of them."""

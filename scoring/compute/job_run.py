@@ -79,7 +79,7 @@ class Supply(Protocol):
 
     def give_back(self, instance: Instance, worker: WorkerProcess) -> None: ...
 
-    def never_spoke(self) -> bool:
+    def never_spoke(self, worker: WorkerProcess) -> bool:
         """A worker ended before its first word; whether that was not the script's fault, and is mended."""
         ...
 
@@ -362,7 +362,7 @@ class JobRun:
 
     def _gone(self, slot: Slot) -> None:
         assert slot.worker is not None
-        if not slot.worker.has_spoken and self._supply.never_spoke():
+        if not slot.worker.has_spoken and self._supply.never_spoke(slot.worker):
             self._drop(slot)
             return
         self._meter.usage()
@@ -391,7 +391,7 @@ class JobRun:
         for slot in self._slots:
             if slot.worker is None or slot.deadline is None or now < slot.deadline:
                 continue
-            if not slot.worker.has_spoken and self._supply.never_spoke():
+            if not slot.worker.has_spoken and self._supply.never_spoke(slot.worker):
                 self._drop(slot)
             elif slot.current is None:
                 limit = init_limit(self._settings.timeout).total_seconds()

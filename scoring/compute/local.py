@@ -124,8 +124,8 @@ class _Supply:
     def give_back(self, instance: Instance, worker: WorkerProcess) -> None:
         self.pool.give_back(instance.place, self.recipe, worker)
 
-    def never_spoke(self) -> bool:
-        return self.pool.never_spoke(self.recipe)
+    def never_spoke(self, worker: WorkerProcess) -> bool:
+        return self.pool.never_spoke(self.recipe, worker)
 
     def message(self, slot: Slot) -> dict[str, Any]:
         return self.message_of(slot)

@@ -22,6 +22,7 @@ T = TypeVar("T")
 _SWEEP_SECONDS = 1.0
 _START_LIMIT = 30.0
 _MOST_CULPRITS = 3
+_FORK_TRIES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +44,13 @@ class Recipe:
 class _Parent:
     """A recipe's zygote. `clusters` are those that used it: it stays as long as one of them keeps idle processes.
 
-    `is_trusted` ends when it cannot fork: its workers are started one by one then.
+    Where its imports go wrong it makes none; where even that fails, workers are started one by one.
     """
 
     zygote: Zygote | None = None
     culprits: set[str] = field(default_factory=set)
-    is_trusted: bool = CAN_FORK
+    imports: bool = True
+    forks: bool = CAN_FORK
     clusters: set[str] = field(default_factory=set)
     used_at: float = 0.0
 
@@ -90,13 +92,16 @@ class WorkerPool:
                 if worker.is_alive:
                     return worker
                 worker.kill()
-            zygote = self._zygote(recipe, place.split("/")[0])
-            if zygote is not None:
+            for _ in range(_FORK_TRIES):
+                zygote = self._zygote(recipe, place.split("/")[0])
+                if zygote is None:
+                    break
                 try:
                     return zygote.fork()
-                except OSError as error:
-                    _log.warning("workers of %s are started one by one: %s", recipe.python, error)
-                    self._distrust(recipe.key)
+                except OSError:
+                    # a script may have killed it: its next parent must not be the service, so make another
+                    self._end_zygote(self._parents[recipe.key])
+            self._parents[recipe.key].forks = False
         environment = worker_environment(os.environ)
         return self._asked(lambda: WorkerProcess.start(recipe.python, environment=environment, output=self._output()))
 
@@ -105,24 +110,30 @@ class WorkerPool:
         with self._lock:
             self._zygote(recipe, cluster)
 
-    def never_spoke(self, recipe: Recipe) -> bool:
+    def never_spoke(self, recipe: Recipe, worker: WorkerProcess) -> bool:
         """A forked worker ended, or hung, before it said hello: what can be done about it, for the next one.
 
         Returns whether it was the zygote's fault, so not the script's.
         """
         with self._lock:
             parent = self._parents.get(recipe.key)
-            if parent is None or parent.zygote is None:
+            if parent is None or worker.parent is None:
                 return False
+            if parent.zygote is None or parent.zygote is not worker.parent:
+                return True  # another worker's end was the first to tell
             imported = parent.zygote.look()
             culprit = None if imported is None else imported.culprit
             if imported is not None and culprit is not None and len(parent.culprits) < _MOST_CULPRITS:
                 _log.info("%s is imported by each worker itself: %s", culprit, imported.why)
                 parent.culprits.add(culprit)
-                parent.zygote.kill()
-                parent.zygote = None
+            elif imported is not None and culprit is None and not parent.zygote.is_alive:
+                _log.info("the parent of workers of %s was killed from outside", recipe.python)
+            elif parent.imports and recipe.imports:
+                _log.warning("each worker of %s makes its own imports: those of its parent failed", recipe.python)
+                parent.imports = False
             else:
-                self._distrust(recipe.key)
+                return False
+            self._end_zygote(parent)
             return True
 
     def give_back(self, place: str, recipe: Recipe, worker: WorkerProcess) -> None:
@@ -181,13 +192,13 @@ class WorkerPool:
         parent = self._parents.setdefault(recipe.key, _Parent())
         parent.clusters.add(cluster)
         parent.used_at = time.monotonic()
-        if not parent.is_trusted:
+        if not parent.forks:
             return None
         if parent.zygote is not None and not parent.zygote.is_alive:
-            parent.zygote.kill()
-            parent.zygote = None
+            self._end_zygote(parent)
         if parent.zygote is None:
-            imports = [wanted for wanted in recipe.imports if wanted.module not in parent.culprits]
+            wanted = recipe.imports if parent.imports else ()
+            imports = [one for one in wanted if one.module not in parent.culprits]
             parent.zygote = self._asked(
                 lambda: Zygote(
                     recipe.python,
@@ -199,9 +210,7 @@ class WorkerPool:
             )
         return parent.zygote
 
-    def _distrust(self, key: str) -> None:
-        parent = self._parents[key]
-        parent.is_trusted = False
+    def _end_zygote(self, parent: _Parent) -> None:
         if parent.zygote is not None:
             parent.zygote.kill()
             parent.zygote = None

@@ -101,8 +101,10 @@ class StartedProcess:
 class WorkerProcess:
     """A process that runs `scoring.worker`, and our end of its channel."""
 
-    def __init__(self, process: Process, ours: socket.socket) -> None:
+    def __init__(self, process: Process, ours: socket.socket, *, parent: object | None = None) -> None:
+        """`parent` is the zygote that it was, or will be, forked from."""
         ours.setblocking(False)
+        self.parent = parent
         self._process = process
         self._socket = ours
         self._received = bytearray()

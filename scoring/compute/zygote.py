@@ -102,7 +102,7 @@ class Zygote:
             raise
         finally:
             theirs.close()
-        return WorkerProcess(_ForkedProcess(self, number), ours)
+        return WorkerProcess(_ForkedProcess(self, number), ours, parent=self)
 
     def reap(self, number: int, *, wait: bool) -> int | None:
         """Kill that worker if it lives. Its exit code, negative for a signal; None where that cannot be told."""

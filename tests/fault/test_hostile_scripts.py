@@ -231,7 +231,6 @@ SCRIPTS = [
         status=GOOD,
         failed=2,
         told="the worker process was killed by signal 9, SIGKILL (out of memory?) in run() of score.py",
-        deployment=ONCE,
     ),
 ]
 

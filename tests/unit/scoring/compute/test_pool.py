@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -104,6 +106,36 @@ def test_workers_of_a_recipe_are_forked_from_one_parent_that_ends_after_its_time
 
 
 @pytest.mark.skipif(not CAN_FORK, reason="workers are forked on Linux alone")
+def test_a_parent_that_is_killed_is_replaced_and_never_by_the_service_itself(pool: WorkerPool) -> None:
+    for _ in range(4):
+        worker = pool.take("cpu/node0", A)
+        assert said(worker) == ["hello"]
+        (parent,) = pool.zygote_pids
+        status = Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        assert int(status[1]) == parent != os.getpid()
+        os.kill(parent, signal.SIGKILL)
+        worker.kill()
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="workers are forked on Linux alone")
+def test_two_workers_that_meet_the_same_bad_import_blame_it_once(pool: WorkerPool, tmp_path: Path) -> None:
+    (tmp_path / "m_busy.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()"
+    )
+    recipe = Recipe(key="busy", python=sys.executable, imports=[Import(module="json"), Import(module="m_busy")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        workers = [pool.take("cpu/node0", recipe) for _ in range(2)]
+        again = []
+        for worker in workers:
+            assert said(worker) == ["gone"]
+            assert pool.never_spoke(recipe, worker)
+            again.append(pool.take("cpu/node0", recipe))
+        assert [said(worker) for worker in again] == [["hello"], ["hello"]]
+        assert again[0].parent is again[1].parent
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="workers are forked on Linux alone")
 def test_a_module_that_starts_threads_is_left_to_the_workers(pool: WorkerPool, tmp_path: Path) -> None:
     (tmp_path / "m_busy.py").write_text(
         "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()"
@@ -113,7 +145,7 @@ def test_a_module_that_starts_threads_is_left_to_the_workers(pool: WorkerPool, t
         patch.setenv("PYTHONPATH", str(tmp_path))
         worker = pool.take("cpu/node0", recipe)
         assert said(worker) == ["gone"]
-        assert pool.never_spoke(recipe)
+        assert pool.never_spoke(recipe, worker)
         worker.kill()
         again = pool.take("cpu/node0", recipe)
         assert said(again) == ["hello"]
@@ -129,9 +161,8 @@ def test_a_parent_that_dies_in_an_import_is_done_without(pool: WorkerPool, tmp_p
         patch.setenv("PYTHONPATH", str(tmp_path))
         worker = pool.take("cpu/node0", recipe)
         assert said(worker) == ["gone"]
-        assert pool.never_spoke(recipe)
+        assert pool.never_spoke(recipe, worker)
         again = pool.take("cpu/node0", recipe)
         assert said(again) == ["hello"]
-        assert pool.zygote_pids == []
-        assert not pool.never_spoke(recipe)
+        assert not pool.never_spoke(recipe, again)
         again.kill()
