@@ -55,7 +55,7 @@ def test_every_module_says_what_it_is(root: Path, sources: list[Path]) -> None:
 
 
 def test_every_folder_with_modules_is_a_package(root: Path, sources: list[Path]) -> None:
-    pages_of_streamlit = root / "dashboard" / "pages"  # scripts that Streamlit runs by path
+    pages_of_streamlit = root / "dashboard" / "views"  # scripts that Streamlit runs by path
     without = {
         str(path.parent)
         for path in sources
