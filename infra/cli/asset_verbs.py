@@ -64,15 +64,24 @@ def _add_update(noun: Noun, of: Callable[[TidemillClient], AssetsClient], *, has
     @name_option
     @version_option
     @label_option
+    @click.option("--description", help="What it is, for people.")
     @generic_update
-    def update(name: str, version: str | None, label: str | None, changes: Changes, stage: str | None = None) -> Any:
+    def update(
+        name: str,
+        version: str | None,
+        label: str | None,
+        changes: Changes,
+        description: str | None,
+        stage: str | None = None,
+    ) -> Any:
         from scoring.specs.document import Document
 
         with connected() as client:
             shown = of(client).show(name, chosen_version(version, label))
             document = changes.applied(Document(value=shown))
-            if stage is not None:
-                document = document.with_value(("stage",), stage, origin="--stage")
+            for key, value in (("description", description), ("stage", stage)):
+                if value is not None:
+                    document = document.with_value((key,), value, origin=f"--{key}")
             return of(client).update(name, shown["version"], document.value)
 
     if has_stage:

@@ -102,10 +102,13 @@ def delete(name: str, yes: bool) -> None:
 
 @batch_endpoint.command("list-jobs")
 @name_option
+@click.option("-d", "--deployment-name", help="Those of this deployment alone.")
 @click.option("-r", "--max-results", type=int, default=50, show_default=True, help="Most jobs shown.")
-def list_jobs(name: str, max_results: int) -> Any:
+def list_jobs(name: str, deployment_name: str | None, max_results: int) -> Any:
     """List the endpoint's jobs, newest first. Example: tidemill batch-endpoint list-jobs -n pump-health -o table"""
     with connected() as client:
+        if deployment_name is not None:
+            return client.batch_deployments.list_jobs(name, deployment_name, max_results=max_results)
         return client.batch_endpoints.list_jobs(name, max_results=max_results)
 
 

@@ -34,7 +34,7 @@ _FIELD = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 _GENERIC = ("--set", "--add", "--remove")
 _CHANGES, _ERRORS_ONLY = "tidemill.changes", "tidemill.only_show_errors"
 
-_WITH_NO_WAIT = ("create", "update", "delete")
+_WITH_NO_WAIT = ("create", "update", "delete", "cancel", "start", "stop", "restart")
 
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 

@@ -38,7 +38,7 @@ _NO_EFFECT = (
     "--user-object-id",
     "--vnet-name",
 )
-_SHORT = {"--location": "-l", "--user-assigned-identities": "-i"}
+_SHORT = {"--location": "-l", "--ssh-public-access-enabled": "-p", "--user-assigned-identities": "-i"}
 
 
 def _virtual_machine_options(function: F) -> F:
@@ -149,17 +149,20 @@ def list_nodes(name: str) -> Any:
 
 
 @compute.command("list-sizes")
+@click.option("-n", "--name", hidden=True)
 @click.option("-t", "--type", "type_", hidden=True)
 @click.option("-l", "--location", hidden=True)
-def list_sizes(type_: str | None, location: str | None) -> Any:
+@click.option("--recommended", is_flag=True, hidden=True)
+def list_sizes(**_: Any) -> Any:
     """List the sizes of instances: there is one, this machine. Example: tidemill compute list-sizes -o table"""
     with connected() as client:
         return client.compute.list_sizes()
 
 
 @compute.command("list-usage")
+@click.option("-n", "--name", hidden=True)
 @click.option("-l", "--location", hidden=True)
-def list_usage(location: str | None) -> Any:
+def list_usage(**_: Any) -> Any:
     """List how much of this machine is in use. Example: tidemill compute list-usage -o table"""
     with connected() as client:
         return client.compute.list_usage()

@@ -182,7 +182,8 @@ def update(name: str, changes: Changes, web: bool) -> Any:
 @job.command("show-services")
 @name_option
 @click.option("-i", "--node-index", type=int, help="Of the services of one instance; a job has none of its own there.")
-def show_services(name: str, node_index: int | None) -> Any:
+@web_option
+def show_services(name: str, node_index: int | None, web: bool) -> Any:
     """Show the addresses of a job. Example: tidemill job show-services -n JOB"""
     with connected() as client:
         return client.jobs.show(name)["services"]
@@ -223,6 +224,7 @@ def create(file: str | None, **_: Any) -> None:
 @job.command()
 @file_option
 @set_option
+@click.option("-n", "--name", hidden=True)
 def validate(file: str | None, **_: Any) -> None:
     """Refused, as `create`. Example: tidemill job validate -f pipeline.yml"""
     raise _not_run_here(file)

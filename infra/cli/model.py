@@ -35,7 +35,8 @@ def model() -> None:
 @click.option("-t", "--type", "type_", help="custom_model (default) or mlflow_model.")
 @click.option("-s", "--stage", help="Its stage in your own process, such as Production.")
 @click.option("--datastore", help="Kept for Azure's files; without effect here.")
-@click.option("-d", "--description", help="What it is, for people.")
+@click.option("--description", help="What it is, for people.")
+@click.option("-d", "--default-deployment-template", help="Kept for Azure's files; without effect here.")
 @click.option("--tags", multiple=True, metavar="NAME=VALUE", help="Labels of your own; several may follow.")
 @set_option
 def create(
