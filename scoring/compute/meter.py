@@ -20,7 +20,10 @@ class _Held:
 
 
 class Meter:
-    """Counts for a job and for the instances that it has. What a process uses after its last look is lost with it."""
+    """Counts for a job and for the instances that it has. What a process uses after its last look is lost with it.
+
+    Imports that a zygote made are paid by the job that first needs them.
+    """
 
     def __init__(self) -> None:
         self._held: dict[int, _Held] = {}
@@ -66,6 +69,8 @@ class Meter:
         if used is None:
             return
         more = max(0.0, used - (held.cores or 0.0))
+        if held.worker.parent is not None:
+            more += held.worker.parent.unpaid_seconds()
         self._core_seconds = (self._core_seconds or 0.0) + more
         held.instance.core_seconds += more
         held.cores = used

@@ -98,10 +98,16 @@ class StartedProcess:
         self.end(_END_LIMIT)  # one that hangs in the kernel, such as on a dead mount, is left to itself
 
 
+class Parent(Protocol):
+    """What workers are forked from."""
+
+    def unpaid_seconds(self) -> float: ...
+
+
 class WorkerProcess:
     """A process that runs `scoring.worker`, and our end of its channel."""
 
-    def __init__(self, process: Process, ours: socket.socket, *, parent: object | None = None) -> None:
+    def __init__(self, process: Process, ours: socket.socket, *, parent: Parent | None = None) -> None:
         """`parent` is the zygote that it was, or will be, forked from."""
         ours.setblocking(False)
         self.parent = parent

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 
-def core_seconds(pid: int) -> float | None:
+def core_seconds(pid: int, *, children: bool = True) -> float | None:
     """Processor time of a process and of its ended children, also of one that has died and is not reaped yet."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
         # the name, in brackets, may hold spaces and brackets of its own
         fields = text.rsplit(")", 1)[1].split()
-        return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+        return sum(int(field) for field in fields[11 : 15 if children else 13]) / os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError, ValueError):
         return None
 

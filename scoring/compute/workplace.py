@@ -61,7 +61,7 @@ class Workplace:
             "argv": _argv(job, self.output),
             "environment": {
                 **_gpu_environment(node, process, deployment.max_concurrency_per_instance),
-                **_environment(job, self.output, model_path, nodes),
+                **_environment(job, self.output, model_path, nodes, self.logs.parent / "mlruns"),
             },
             "logging_level": deployment.logging_level,
             "text": wants_text(job) and deployment.output_format is OutputFormat.APPEND_ROW,
@@ -155,8 +155,11 @@ def _argv(job: Job, output: Path) -> list[str]:
     ]
 
 
-def _environment(job: Job, output: Path, model_path: str, nodes: int) -> dict[str, str]:
+def _environment(job: Job, output: Path, model_path: str, nodes: int, runs: Path) -> dict[str, str]:
     return {
+        # scripts may log to MLflow without saying where; MLflow 3 wants to be told that files will do
+        "MLFLOW_TRACKING_URI": runs.absolute().as_uri(),
+        "MLFLOW_ALLOW_FILE_STORE": "true",
         **{name: str(value) for name, value in job.deployment.environment_variables.items()},
         "AZUREML_MODEL_DIR": model_path,
         "AZUREML_BI_OUTPUT_PATH": str(output),

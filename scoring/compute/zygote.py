@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scoring.compute.process import WORKER_FILE, StartedProcess, WorkerProcess
+from scoring.compute.processor_time import core_seconds
 
 _REAP_LIMIT = 5.0
 _SEND_LIMIT = 5.0
@@ -72,6 +73,7 @@ class Zygote:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._living: set[int] = set()
+        self._paid = 0.0
         self.imported: Imported | None = None
         modules = [[wanted.module, list(wanted.names)] for wanted in imports]
         self._send({"op": "import", "modules": modules, "environment": dict(variables)})
@@ -129,6 +131,12 @@ class Zygote:
                 while self._heard(0.0) is not None:
                     pass
         return self.imported
+
+    def unpaid_seconds(self) -> float:
+        """Processor time of its own since it was last asked: of imports, mostly, for whoever needed them."""
+        used = core_seconds(self.pid, children=False) or self._paid
+        unpaid, self._paid = max(0.0, used - self._paid), max(used, self._paid)
+        return unpaid
 
     def kill(self) -> None:
         """End it, and with it all of its workers."""
