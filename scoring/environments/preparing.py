@@ -294,6 +294,9 @@ class _Search:
             self.sources.discard(package)
             self._unbuildable.add(package)
             self._move(reason, frozenset({package}) & to_move(self.pins, package))
+        elif reason.trouble is Trouble.NO_SOURCE and package is not None and package in self.sources:
+            self.sources.discard(package)
+            self._unbuildable.add(package)
         elif reason.trouble is Trouble.NO_FIT:
             bare = no_wheel_at_all(reason.line)
             if bare is not None and bare not in self._unbuildable | self.sources:

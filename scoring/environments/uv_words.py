@@ -18,6 +18,7 @@ class Trouble(StrEnum):
     NO_FIT = "no_fit"  # move a pin
     NO_SUCH_PACKAGE = "no_such_package"  # leave it out if that is allowed, else name it
     NOT_BUILT = "not_built"  # another version may have a wheel
+    NO_SOURCE = "no_source"  # take its wheels after all
     UNREACHABLE = "unreachable"  # take what is in the cache, else try another time
     NO_SPACE = "no_space"
     OTHER = "other"
@@ -60,6 +61,7 @@ _KNOWN = (
     ),
     (Trouble.NO_SUCH_PACKAGE, _PACKAGE + r"[`']? was not found in the (?:package registry|provided package locations)"),
     (Trouble.NOT_BUILT, r"[Ff]ailed to (?:download and )?build [`']?(?P<package>[A-Za-z0-9][A-Za-z0-9._-]*)"),
+    (Trouble.NO_SOURCE, r"using pre-built wheels is disabled for " + _PACKAGE),
     (Trouble.NO_FIT, r"No solution found|unsatisfiable|are incompatible"),
 )
 
@@ -96,6 +98,11 @@ def _is_noise(line: str) -> bool:
 
 
 def no_wheel_at_all(line: str) -> str | None:
-    """The package of which a reason says that it has no wheel for any machine: only its source could be installed."""
-    found = re.search(r"([A-Za-z0-9][A-Za-z0-9._-]*?)(?:\[[^\]]*\])?(?:[=<>!~][^\s]*)? has no usable wheels", line)
+    """The package of which a reason says that the version that is wanted has only a source, for any machine.
+
+    Not one of which old versions are so: others will do.
+    """
+    found = re.search(
+        r"(?<![^\s])([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==[^\s,*]+)? has no usable wheels", line
+    )
     return normalized(found[1]) if found else None

@@ -42,6 +42,8 @@ class Risk(PythonModel):
         self.fitted = LogisticRegression(max_iter=500).fit(X[["age", "smoker"]], y)
 
     def predict(self, context, model_input, params=None):
+        if "AZUREML_RUN_ID" in os.environ:
+            mlflow.log_metric("rows", len(model_input))
         risk = self.fitted.predict_proba(model_input[["age", "smoker"]])[:, 1]
         return pd.DataFrame({"sick": risk > 0.5, "risk": risk.round(4), "code": model_input["code"].tolist()})
 
@@ -111,6 +113,8 @@ def test_rows_are_those_of_the_model(service: ServiceProcess, trained: Path) -> 
     expected = json.loads((trained / "expected.json").read_text())
     wanted = [[str(n), *row, name] for name, found in expected.items() for n, row in enumerate(found)]
     assert sorted(rows) == sorted(wanted)
+    logged = list((service.home / "jobs" / job["name"] / "mlruns").glob("*/*/metrics/rows"))
+    assert len(logged) == 1
 
     # a file that no model can be given ends the job before anything is scored
     odd = trained / "odd"

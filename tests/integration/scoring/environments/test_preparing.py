@@ -115,6 +115,18 @@ def test_a_pin_that_need_not_move_is_put_back(place: Place) -> None:
     assert [note.subject for note in ready.notes] == ["gamma<2"]
 
 
+def test_the_hand_in_hand_of_two_pins(place: Place) -> None:
+    """The how-to's torch and torchvision: of the first there is a wheel, of the second none for this Python."""
+    place.has("torch", "1.13.0", "1.13.1", "2.15.0")
+    place.has("torchvision", "0.14.0", "0.14.1", tag=FOREIGN, requires=("torch>=1.13,<1.14",))
+    place.has("torchvision", "0.30.0", requires=("torch==2.15.0",))
+    notes = place.notes({"pip": ["torch==1.13.0", "torchvision==0.14.0"]})
+    assert [note.partition(": ")[2].partition(":")[0] for note in notes] == [
+        "2.15.0 is used, any version",
+        "0.30.0 is used, the same major version",
+    ]
+
+
 def test_conda_names_and_the_agents_packages(place: Place) -> None:
     place.has("torch", "2.0")
     notes = place.notes("pytorch=2.0", "cudatoolkit=11", "ffmpeg", "unheard-of", {"pip": ["azureml-core"]})

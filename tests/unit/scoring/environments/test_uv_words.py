@@ -29,6 +29,14 @@ error: Failed to build `pyyaml==3.11`
   cause: The build backend returned an error
   cause: Call to `setuptools.build_meta.build_wheel` failed (exit status: 1)
 """
+NO_SOURCE = """\
+error: No solution found when resolving dependencies
+  cause: Because torchvision>=0.1.7 has no source distribution and you require torchvision, we can conclude that your
+         requirements are unsatisfiable.
+
+hint: A source distribution is required for `torchvision` because using pre-built wheels is disabled for `torchvision`
+      (i.e., with `--no-binary-package torchvision`)
+"""
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,7 @@ error: Failed to build `pyyaml==3.11`
         ),
         (AWAY, Trouble.UNREACHABLE, None, "the package registry could not be reached"),
         (NOT_BUILT, Trouble.NOT_BUILT, "pyyaml", "The build backend returned an error"),
+        (NO_SOURCE, Trouble.NO_SOURCE, "torchvision", None),
         ("error: write: No space left on device (os error 28)", Trouble.NO_SPACE, None, None),
         ("error: strange things", Trouble.OTHER, None, "strange things"),
         ("", Trouble.OTHER, None, "uv ended without a word"),
@@ -77,5 +86,7 @@ def test_versions_are_no_addresses() -> None:
 
 def test_a_package_without_any_wheel() -> None:
     assert no_wheel_at_all("docopt==0.6.2 has no usable wheels and you require docopt") == "docopt"
-    assert no_wheel_at_all("Pyyaml<=3.13 has no usable wheels and only the following") == "pyyaml"
+    assert no_wheel_at_all("Pyyaml has no usable wheels and you require pyyaml") == "pyyaml"
+    assert no_wheel_at_all("pyyaml<=3.13 has no usable wheels and only the following") is None
+    assert no_wheel_at_all("a==1.0 depends on b==4.8 and b==4.8 has no usable wheels") == "b"
     assert no_wheel_at_all("torch==1.0 has no wheels with a matching Python ABI tag") is None
