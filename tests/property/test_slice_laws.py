@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scoring.drivers import frames, slices
@@ -77,13 +77,62 @@ def test_each_record_of_a_csv_is_in_one_slice(
         assert all(len(piece) - 1 == size for piece in found[:-1])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(raw, sizes, st.booleans())
 def test_quotes_in_unexpected_places_are_read_as_pythons_csv_reads_them(text: str, size: int, by_rows: bool) -> None:
     content = ("a,b,c\n" + text).encode()
     wanted = {"rows": size} if by_rows else {"byte_size": size}
     found = cut(content, quoted=True, has_header=True, **wanted)
     assert [row for piece in found for row in records(piece)[1:]] == records(content)[1:]
+
+
+def ends_by_state_machine(content: bytes) -> list[int]:
+    """Places behind each record, read character by character."""
+    ends, state, place = [], "start", 0
+    while place < len(content):
+        char = content[place : place + 1]
+        if state == "quoted":
+            if char == b'"':
+                if content[place + 1 : place + 2] == b'"':
+                    place += 1
+                else:
+                    state = "field"
+        elif char == b'"' and state == "start":
+            state = "quoted"
+        else:
+            if char == b"\n":
+                ends.append(place + 1)
+            state = "start" if char in (b",", b"\n", b"\r") else "field"
+        place += 1
+    return ends if not content or (ends and ends[-1] == len(content)) else [*ends, len(content)]
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.text(alphabet='""",\n\na', max_size=14), st.integers(1, 12), st.integers(1, 3))
+@example(text='5"\n"\n"\n', block=100, rows=1)
+@example(text='a"\na"\n"a\n', block=3, rows=1)
+def test_records_end_where_a_state_machine_says(text: str, block: int, rows: int) -> None:
+    content = (",,\n" + text).encode()
+    kept, text_records._BLOCK = text_records._BLOCK, block
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "x.csv"
+            path.write_bytes(content)
+            one = cut_text(path, quoted=True, has_header=False, rows=1)
+            some = cut_text(path, quoted=True, has_header=False, rows=rows)
+            by_bytes = cut_text(path, quoted=True, has_header=False, byte_size=rows)
+    finally:
+        text_records._BLOCK = kept
+    assert one is not None
+    assert some is not None
+    assert by_bytes is not None
+    ends = ends_by_state_machine(content)
+    assert [piece.end for piece in one.pieces] == ends
+    assert [piece.end for piece in some.pieces] == sorted({*ends[rows - 1 :: rows], ends[-1]})
+    wanted = -(-len(content) // rows)
+    targets = [len(content) * n // wanted for n in range(1, wanted)]
+    first = {next(end for end in ends if end >= target) for target in targets}
+    assert [piece.end for piece in by_bytes.pieces] == sorted(first | {len(content)})
 
 
 @settings(max_examples=100, deadline=None)
