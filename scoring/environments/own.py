@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -10,8 +11,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from scoring.environments.wanted import Wanted, normalized
 
 
+@cache
 def installed() -> Mapping[str, str]:
-    """Versions of what is installed beside tidemill, by normalized name."""
+    """Versions of what is installed beside tidemill, by normalized name; looked up once."""
     return {normalized(one.metadata["Name"]): one.version for one in metadata.distributions() if one.metadata["Name"]}
 
 

@@ -106,13 +106,16 @@ class Preparer:
         self._store = store
         self._own = python
         self._versions = versions
+        self._own_for: dict[str, tuple[Note, ...]] = {}
 
     def known(self, wanted: Wanted) -> Ready | None:
         """What `prepare` would give at once; None where something has to be made or looked for."""
         if wanted.is_empty:
             return Ready(python=self._own.path, notes=wanted.notes, is_own=True)
+        if wanted.key in self._own_for:
+            return Ready(python=self._own.path, notes=(*wanted.notes, *self._own_for[wanted.key]), is_own=True)
         record = self._store.find(wanted.key)
-        return None if record is None else self._ready(record)
+        return None if record is None else self._ready(record, wanted)
 
     def prepare(self, wanted: Wanted, watch: Watch) -> Ready:
         """Raises JobFailed with the line that matters and the mend, and whatever `watch.check` raises."""
@@ -120,18 +123,17 @@ class Preparer:
         if ready is not None:
             return ready
         choice = self._python(wanted, watch)
-        ready = self._own_will_do(wanted, choice)
-        if ready is not None:
-            return ready
-        with self._store.locked(wanted.key, check=watch.check, tell=watch.tell):
-            return self.known(wanted) or self._made(wanted, choice, watch)
+        if self._own_will_do(wanted, choice):
+            self._own_for[wanted.key] = _python_note(wanted, choice)
+        else:
+            with self._store.locked(wanted.key, check=watch.check, tell=watch.tell):
+                return self.known(wanted) or self._made(wanted, choice, watch)
+        ready = self.known(wanted)
+        assert ready is not None
+        return ready
 
-    def _own_will_do(self, wanted: Wanted, choice: Choice) -> Ready | None:
-        if choice.interpreter != self._own or wanted.options:
-            return None
-        if own.lacks(wanted, self._versions()) is not None:
-            return None
-        return Ready(python=self._own.path, notes=(*wanted.notes, *_python_note(wanted, choice)), is_own=True)
+    def _own_will_do(self, wanted: Wanted, choice: Choice) -> bool:
+        return choice.interpreter == self._own and not wanted.options and own.lacks(wanted, self._versions()) is None
 
     def _python(self, wanted: Wanted, watch: Watch) -> Choice:
         if wanted.python is None:
@@ -158,7 +160,7 @@ class Preparer:
         search = _Search(self._installer, wanted, choice.interpreter, watch, preferred)
         with self._store.half_made(wanted.key) as folder:
             resolved = search.installed_into(folder)
-            notes = (*wanted.notes, *_python_note(wanted, choice), *search.notes(resolved))
+            notes = (*_python_note(wanted, choice), *search.notes(resolved))
             record = Record(
                 key=wanted.key,
                 python=choice.interpreter.text,
@@ -171,10 +173,12 @@ class Preparer:
             )
             watch.check()
             self._store.complete(folder, record)
-        return replace(self._ready(record), made_in=record.seconds)
+        return replace(self._ready(record, wanted), made_in=record.seconds)
 
-    def _ready(self, record: Record) -> Ready:
-        return Ready(python=str(self._store.python(record.key)), notes=record.notes, key=record.key)
+    def _ready(self, record: Record, wanted: Wanted) -> Ready:
+        # those who share it may have come to it by other ways: what was read otherwise than written is each one's own
+        notes = (*wanted.notes, *record.notes)
+        return Ready(python=str(self._store.python(record.key)), notes=notes, key=record.key)
 
 
 def _python_note(wanted: Wanted, choice: Choice) -> tuple[Note, ...]:

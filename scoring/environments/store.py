@@ -32,7 +32,7 @@ class Record:
 
     asked, python_asked  as it was asked for
     python               version of its Python
-    notes                everything that was done otherwise than asked
+    notes                what was moved to make it
     packages             `name==version` of all that is installed
     """
 

@@ -67,8 +67,10 @@ def test_what_was_asked_for_is_there_and_is_made_once(place: Place) -> None:
     assert (version_of(first, "alpha"), version_of(first, "beta")) == ("1.1", "3.1")
     assert first.notes == ()
     assert first.made_in is not None
-    again = place.prepare({"pip": ["beta", "alpha==1.1"]})
+    again = place.prepare({"pip": ["beta", "azureml-core", "alpha==1.1"]})
     assert (again.python, again.made_in) == (first.python, None)
+    assert [note.subject for note in again.notes] == ["azureml-core"]
+    assert place.prepare({"pip": ["alpha==1.1", "beta"]}).notes == ()
     record = place.store.find(first.key or "")
     assert record is not None
     assert record.packages == ("alpha==1.1", "beta==3.1")
