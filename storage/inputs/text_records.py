@@ -151,8 +151,8 @@ class _Text:
 
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """A block's quotes: whether their number is odd; whether each is the edge of a field, or one of a doubled pair,
-    where the block begins outside of quotes, and where it begins inside."""
+    """A block's quotes: whether their number is odd; whether none stands inside of a field that has no quotes, where the
+    block begins outside of quotes, and where it begins inside."""
 
     is_odd: bool
     is_plain: tuple[bool, bool]
@@ -183,12 +183,9 @@ class _Quotes:
 
     def _is_plain(self, content: Any, quotes: Any, *, inside: bool) -> bool:
         """Whether the number of quotes before it alone tells if a place is quoted."""
-        opening, closing = (quotes[1::2], quotes[::2]) if inside else (quotes[::2], quotes[1::2])
-        before = self._edge[content[opening - 1]] | (opening == 0)
-        if not before.all():
-            return False
-        after = self._edge[content[np.minimum(closing + 1, len(content) - 1)]]
-        return bool(after.all())
+        opening = quotes[1::2] if inside else quotes[::2]
+        # it opens a field, or with the closing one before it is a doubled quote
+        return bool((self._edge[content[opening - 1]] | (opening == 0)).all())
 
     def _one_by_one(self, block: bytes, found: Any, inside: bool) -> tuple[Any, bool]:
         """The same where some quote stands inside of a field that has none: slower by far."""
