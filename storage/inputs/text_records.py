@@ -151,7 +151,7 @@ class _Text:
 
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """A block's quotes: whether their number is odd; whether none stands inside of a field that has no quotes, where the
+    """A block's quotes: whether their number is odd; whether none stands in the midst of an unquoted field, where the
     block begins outside of quotes, and where it begins inside."""
 
     is_odd: bool
