@@ -78,8 +78,6 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
         assert source is not None
         with path.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
-        if path.stat().st_size != member.size:
-            raise InvalidInput(f"the archive ends within {member.name!r}")
         path.chmod(0o755 if member.mode & stat.S_IXUSR else 0o644)
     except (FileExistsError, IsADirectoryError, NotADirectoryError):
         raise InvalidInput(f"the archive holds {member.name!r} as a file and as a folder") from None

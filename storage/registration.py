@@ -48,7 +48,10 @@ class Registration:
 
     def model(self, spec: ModelSpec | InlineModel) -> Model:
         """Raises InvalidInput for a path that cannot be read, Conflict for a version with other content."""
-        stored = self._registry.add_model(self._references.path(spec.path))
+        source = self._references.path(spec.path)
+        if spec.type == "mlflow_model":
+            _check_mlflow(source, spec.path)
+        stored = self._registry.add_model(source)
         return self._named(
             Model,
             spec.version,
@@ -200,6 +203,14 @@ def _uploaded_hash(location: DatastorePath) -> str | None:
 def _is_same(one: A, other: A) -> bool:
     """The same files read in another way are another thing."""
     return one.content_hash == other.content_hash and getattr(one, "type", None) == getattr(other, "type", None)
+
+
+def _check_mlflow(source: Path, written: str) -> None:
+    found = [source / "MLmodel", *source.glob("*/MLmodel")] if source.is_dir() else []
+    if source.exists() and not any(path.is_file() for path in found):
+        raise InvalidInput(
+            f"{written} holds no file MLmodel; a model without one is of type custom_model", place="path"
+        )
 
 
 def _check_type(source: Path, kind: str, written: str) -> None:

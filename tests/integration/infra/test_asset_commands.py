@@ -116,7 +116,7 @@ def test_a_model_from_create_to_restore(said: Said, tmp_path: Path) -> None:
 
 
 def test_what_is_said_about_a_version_may_change_what_it_holds_may_not(said: Said, tmp_path: Path) -> None:
-    a_folder(tmp_path / "m", a="1")
+    a_folder(tmp_path / "m", MLmodel="flavors: {}")
     (tmp_path / "model.yml").write_text(
         "$schema: https://azuremlschemas.azureedge.net/latest/model.schema.json\n"
         "name: net\nversion: 7\ntype: mlflow_model\npath: m\ndescription: d\ntags: {a: b}\nproperties: {p: 1}\n"

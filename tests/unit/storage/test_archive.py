@@ -78,7 +78,7 @@ def test_a_file_and_a_folder_of_one_name_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [100, 700, 1024])
 def test_half_an_archive_is_refused(tmp_path: Path, cut: int) -> None:
     whole = a_tar((named("a"), b"1" * 5000)).getvalue()
-    with pytest.raises(InvalidInput, match=r"no tar, or not a whole one|ends within"):
+    with pytest.raises(InvalidInput, match="no tar, or not a whole one"):
         unpack(io.BytesIO(whole[:cut]), tmp_path)
 
 

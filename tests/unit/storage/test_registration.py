@@ -23,6 +23,7 @@ CONDA = {"channels": ["conda-forge"], "dependencies": ["python=3.12", {"pip": ["
 
 
 def a_model(assets: Assets, content: str, **keys: object) -> Model:
+    assets.write("m/MLmodel")
     document = {"name": "net", "path": str(assets.write("m/weights", content).parent), **keys}
     assets.clock.advance(timedelta(seconds=1))
     return assets.registration.model(parse(ModelSpec, Document(value=document)))
@@ -53,6 +54,18 @@ def test_a_version_that_was_named_never_changes(assets: Assets) -> None:
 
 def test_the_same_files_as_another_type_are_another_version(assets: Assets) -> None:
     assert [a_model(assets, "a", type=kind).version for kind in ("custom_model", "mlflow_model")] == ["1", "2"]
+
+
+@pytest.mark.parametrize("path", ["m", "m/weights"])
+def test_an_mlflow_model_holds_its_description(assets: Assets, path: str) -> None:
+    assets.write("m/weights")
+    for kind in (ModelSpec, InlineModel):
+        document = Document(value={"name": "net", "path": str(assets.folder / path), "type": "mlflow_model"})
+        with pytest.raises(InvalidInput, match=f"path: .*{path} holds no file MLmodel"):
+            assets.registration.model(parse(kind, document))
+    assets.write("m/artifacts/MLmodel")
+    made = {"name": "net", "path": str(assets.folder / "m"), "type": "mlflow_model"}
+    assert assets.registration.model(parse(ModelSpec, Document(value=made))).version == "1"
 
 
 def test_versions_that_are_no_numbers_are_left_out_of_the_count(assets: Assets) -> None:
@@ -148,7 +161,13 @@ def test_environments_are_the_same_where_they_install_the_same(assets: Assets) -
 
     first = register(name="torch", image="python:3.12", conda_file=CONDA, description="d")
     assert register(name="torch", image="python:3.12", conda_file=CONDA).version == first.version == "1"
-    assert register(name="torch", image="python:3.13", conda_file=CONDA).version == "2"
+    for version, keys in (
+        ("2", {"image": "python:3.13", "conda_file": CONDA}),
+        ("3", {"image": "python:3.13", "conda_file": {"dependencies": ["python=3.11"]}}),
+        ("4", {"image": "python:3.13"}),
+        ("5", {"image": "python:3.13", "os_type": "windows"}),
+    ):
+        assert register(name="torch", **keys).version == version
     context = assets.write("docker/Dockerfile", "FROM python:3.12").parent
     built = register(name="built", build={"path": str(context)})
     assert built.build is not None

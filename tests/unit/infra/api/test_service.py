@@ -161,6 +161,9 @@ def test_only_an_mlflow_model_is_deployed_without_a_script(service: Service) -> 
     assert error["target"] == "code_configuration"
     assert "and this one is custom_model" in error["message"]
     body["model"]["type"] = "mlflow_model"
+    error = error_of(service.http.post("/batch-endpoints/pumps/deployments", json=body), 400)
+    assert error["target"] == "model.path"
+    (service.model / "MLmodel").write_text("flavors: {}\n")
     shown = service.http.post("/batch-endpoints/pumps/deployments", json=body).json()
     assert shown["code_configuration"] is None
 
@@ -294,6 +297,17 @@ def test_a_schedule_is_anchored_enabled_and_due(service: Service) -> None:
     assert service.http.post("/schedules/often/enable").json()["next_fire"] == "2026-01-01T00:00:30Z"
     assert service.http.delete("/schedules/often").status_code == 204
     assert service.http.get("/schedules").json() == []
+
+
+def test_a_schedule_is_fired_by_hand_and_keeps_its_times(service: Service) -> None:
+    service.ready().http.post("/schedules", json=a_schedule(service, properties={"shift": "night"}))
+    service.clock.advance(timedelta(seconds=3))
+    triggered = service.http.post("/schedules/often/trigger").json()
+    assert (triggered["next_fire"], triggered["properties"]) == ("2026-01-01T00:00:03Z", {"shift": "night"})
+    service.http.post("/schedules/often/disable")
+    error = error_of(service.http.post("/schedules/often/trigger"), 409)
+    assert "enable it, or invoke endpoint pumps" in error["message"]
+    error_of(service.http.post("/schedules/absent/trigger"), 404)
 
 
 def test_a_schedule_may_be_created_before_its_tables_first_row(service: Service) -> None:
