@@ -52,6 +52,7 @@ class Schedule:
     display_name: str | None = None
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
     is_enabled: bool = True
     last_version: int | None = None
     next_fire: datetime | None = None

@@ -147,6 +147,7 @@ def _invocation(schedule: Schedule, wanted: JobInput, fire_time: datetime, job_n
         output=output_of_one_job(schedule.output, job_name),
         display_name=schedule.display_name or schedule.name,
         tags={**schedule.tags, "schedule": schedule.name},
+        properties=schedule.properties,
         schedule_name=schedule.name,
         fire_time=fire_time,
     )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from infra.api.bodies import Body, documented
 from infra.api.errors import answers
 from infra.api.parts import ServiceParts
-from scoring.errors import NotFound
+from scoring.errors import Conflict, NotFound
 from scoring.invoke import chosen_deployment
 from scoring.job import JobInputType
 from scoring.schedule import CronTrigger, RecurrenceTrigger, Schedule, anchored, first_fire
@@ -48,6 +48,15 @@ def router(parts: ServiceParts) -> APIRouter:
     def disable_schedule(name: str) -> Shown:
         """A job that it has made goes on."""
         return _saved(replace(parts.schedules.get(name), is_enabled=False))
+
+    @routes.post("/{name}/trigger", responses=answers(404, 409, 503))
+    def trigger_schedule(name: str) -> Shown:
+        """It fires at once; its other times stay. A job of it that still runs keeps this one from being made."""
+        schedule = parts.schedules.get(name)
+        if not schedule.is_enabled:
+            raise Conflict(f"schedule {name} is disabled; enable it, or invoke endpoint {schedule.endpoint_name}")
+        parts.schedules.save(replace(schedule, next_fire=parts.clock.now()))
+        return to_document(parts.schedules.get(name))
 
     @routes.delete("/{name}", status_code=204, responses=answers(503))
     def delete_schedule(name: str) -> Response:

@@ -6,7 +6,19 @@ from typing import Any
 
 import click
 
-from infra.cli.command import Noun, body, confirm, connected, name_option, placed, set_option, written, yes_option
+from infra.cli.command import (
+    Changes,
+    Noun,
+    body,
+    confirm,
+    connected,
+    generic_update,
+    name_option,
+    placed,
+    set_option,
+    written,
+    yes_option,
+)
 from scoring.errors import InvalidInput
 
 
@@ -52,6 +64,30 @@ def list_(include_disabled: bool, disabled_only: bool, max_results: int | None) 
         found = client.schedules.list()
     wanted = {False} if disabled_only else {True, False} if include_disabled else {True}
     return [schedule for schedule in found if schedule["is_enabled"] in wanted][:max_results]
+
+
+@schedule.command()
+@name_option
+@generic_update
+def update(name: str, changes: Changes) -> Any:
+    """Change a schedule; it remembers what it has scored.
+
+    Example: tidemill schedule update -n every-minute --set trigger.interval=5
+    """
+    from scoring.specs.document import Document
+    from scoring.specs.schedule import parse_schedule
+
+    with connected() as client:
+        spec, _ = parse_schedule(changes.applied(Document(value=client.schedules.show(name))))
+        return client.schedules.create({**body(spec), "name": name})
+
+
+@schedule.command()
+@name_option
+def trigger(name: str) -> Any:
+    """Let a schedule fire at once; its other times stay. Example: tidemill schedule trigger -n every-minute"""
+    with connected() as client:
+        return client.schedules.trigger(name)
 
 
 @schedule.command()

@@ -80,6 +80,7 @@ class ScheduleSpec(Spec):
     display_name: Text | None = None
     description: Text | None = None
     tags: TextMap = Field(default_factory=dict)
+    properties: TextMap = Field(default_factory=dict)
     trigger: TriggerField
     create_job: CreateJobSpec
     is_enabled: bool = True
@@ -105,6 +106,7 @@ class ScheduleSpec(Spec):
             display_name=self.display_name,
             description=self.description,
             tags=self.tags,
+            properties=self.properties,
             is_enabled=self.is_enabled,
         )
 

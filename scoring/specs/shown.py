@@ -211,6 +211,7 @@ def _schedule(schedule: Schedule) -> Shown:
         "display_name": schedule.display_name,
         "description": schedule.description,
         "tags": dict(schedule.tags),
+        "properties": dict(schedule.properties),
         "trigger": trigger_to_dict(schedule.trigger),
         "create_job": {
             "type": "batch_endpoint",

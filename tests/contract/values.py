@@ -123,6 +123,7 @@ def a_schedule(name: str = "nightly", **changes: Any) -> Schedule:
         "display_name": "Every five minutes",
         "description": "scores what is new",
         "tags": {"a": "b"},
+        "properties": {"c": "d"},
         "next_fire": NOW + timedelta(minutes=5),
         "created_at": NOW,
     }
