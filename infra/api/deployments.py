@@ -168,7 +168,8 @@ def _code(parts: ServiceParts, spec: FlatDeploymentSpec, model_type: str | None,
                 place="code_configuration",
             )
         return None
-    code = parts.registry.add_code(Path(configuration.code), configuration.scoring_script)
+    folder = parts.references.path(configuration.code, place="code_configuration.code")
+    code = parts.registry.add_code(folder, configuration.scoring_script)
     if not unchecked:
         _check_syntax(code.path / configuration.scoring_script, configuration.scoring_script)
     return str(code.path)

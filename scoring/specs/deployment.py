@@ -27,7 +27,6 @@ from scoring.specs.fields import (
     FileName,
     Integer,
     Level,
-    LocalPath,
     ResourceName,
     Script,
     Text,
@@ -35,6 +34,7 @@ from scoring.specs.fields import (
     lowered,
 )
 from scoring.specs.model import InlineModel
+from scoring.specs.places import ContentPath
 from scoring.specs.references import NamedKind, bare_name, parse_reference
 from scoring.specs.validation import Spec, parse, refuse
 
@@ -111,7 +111,9 @@ _SLICE_SIZE = "10MB"
 
 
 class CodeSpec(Spec):
-    code: LocalPath
+    """`code` is a folder of this machine, or below a datastore."""
+
+    code: ContentPath
     scoring_script: Script
 
 

@@ -17,6 +17,17 @@ class EndpointDefaults(Spec):
     deployment_name: ResourceName | None = None
 
 
+class IdentitySpec(Spec):
+    """Whose rights a job has on Azure; here it has those of the service."""
+
+    type: Annotated[
+        Literal["system_assigned", "user_assigned", "system_assigned,user_assigned", "none"], BeforeValidator(lowered)
+    ]
+    user_assigned_identities: list[Any] | None = None
+    principal_id: Any = None
+    tenant_id: Any = None
+
+
 class EndpointSpec(Spec):
     """Keys of `batch-endpoint create`; those that `show` adds are taken too: its output can be created again."""
 
@@ -29,7 +40,7 @@ class EndpointSpec(Spec):
     auth_mode: AuthMode = "aad_token"
     defaults: EndpointDefaults | None = None
 
-    identity: Any = None
+    identity: IdentitySpec | None = None
     location: Any = None
     id: Any = None
     provisioning_state: Any = None

@@ -161,7 +161,11 @@ def test_what_is_shown_can_be_created_again() -> None:
         ("output_action: append_row", "output_action: summary_only", "output_file_name has no meaning"),
         ("output_file_name: rows.csv", "output_file_name: ../rows.csv", "wanted a plain file name"),
         ("scoring_script: batch/score.py", "scoring_script: ../score.py", "wanted a .py file inside the code folder"),
-        ("code: src", "code: https://x/y", "wanted the path of a folder or file on this machine"),
+        (
+            "code: src",
+            "code: https://x/y",
+            "code_configuration.code: found 'https://x/y'; allowed: a path of this machine",
+        ),
         ("model: azureml:pumps@latest", "model: azureml:pumps@newest", "the only label is @latest"),
         ("model: azureml:pumps@latest", "model: ./pumps", "model: {path: …}"),
         ("model: azureml:pumps@latest", "model: [a]", "d.yml:8: model: found a list"),
