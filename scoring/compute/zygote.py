@@ -96,6 +96,8 @@ class Zygote:
         ours, theirs = socket.socketpair()
         try:
             with self._lock:
+                while self._heard(0.0) is not None:
+                    pass  # answers that nobody waited for must not fill the connection
                 number = next(self._numbers)
                 self._send({"op": "fork", "id": number}, theirs)
                 self._living.add(number)

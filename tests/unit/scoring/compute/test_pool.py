@@ -14,6 +14,7 @@ import pytest
 from scoring.compute.pool import Recipe, WorkerPool
 from scoring.compute.process import WorkerGone, WorkerProcess
 from scoring.compute.zygote import CAN_FORK, Import
+from tests.unit.scoring.test_worker import old_python
 
 A = Recipe(key="a", python=sys.executable)
 B = Recipe(key="b", python=sys.executable)
@@ -166,3 +167,16 @@ def test_a_parent_that_dies_in_an_import_is_done_without(pool: WorkerPool, tmp_p
         assert said(again) == ["hello"]
         assert not pool.never_spoke(recipe, again)
         again.kill()
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="workers are forked on Linux alone")
+def test_an_old_interpreter_forks_too(pool: WorkerPool) -> None:
+    python = old_python()
+    if python is None:
+        pytest.skip("there is no Python 3.8 here")
+    worker = pool.take("cpu/node0", Recipe(key="old", python=python, imports=[Import(module="decimal")]))
+    assert said(worker) == ["hello"]
+    assert len(pool.zygote_pids) == 1
+    worker.send({"op": "end"})
+    assert said(worker) == ["ended"]
+    worker.kill()
