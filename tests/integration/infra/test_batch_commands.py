@@ -107,7 +107,7 @@ def test_from_compute_to_download_as_in_the_how_to(service: ServiceProcess, fold
         "--set-default", "-g", "group", "-w", "workspace",
     )  # fmt: skip
     shown = json.loads(said(service, "batch-deployment", "show", "-n", "first", "-e", "things-one"))
-    assert shown["retry_settings"] == {"max_retries": 2, "timeout": 20}
+    assert shown["retry_settings"] == {"max_retries": 2, "timeout": 20, "bisect": False}
     assert shown["mini_batch_size"] == 2
 
     job = said(
