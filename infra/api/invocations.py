@@ -120,13 +120,26 @@ def invoked(
     chosen = parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, spec.deployment or deployment))
     parts.catalog.compute(chosen.compute)
     job = new_job(spec.job_name or str(uuid_utils.uuid7()), chosen, spec.invocation(), now=parts.clock.now())
-    job = located(job, parts.references, parts.fetch)
-    parts.inputs.resolve(job.input)
+    try:
+        job = located(job, parts.references, parts.fetch)
+        parts.inputs.resolve(job.input)
+    except InvalidInput as error:
+        raise _placed(error, spec, document) from None
     for sink in parts.sinks(job):
         sink.check(job)
     stored = parts.jobs.add(job, idempotency_key=request_key)
     parts.wake()
     return stored
+
+
+def _placed(error: InvalidInput, spec: InvocationSpec, document: Document) -> InvalidInput:
+    """What is said of `input.path` is said of the field that the caller wrote it in."""
+    kind, _, field = (error.place or "").partition(".")
+    named = {"input": spec.inputs, "output": spec.outputs}.get(kind)
+    if named is None or not field or (not named and kind not in document.value):
+        return error
+    path = (f"{kind}s", next(iter(named)), field) if named else (kind, field)
+    return document.refusal(path, str(error).removeprefix(f"{error.place}: "))
 
 
 def job_of(parts: ServiceParts, endpoint_name: str, name: str) -> Job:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scoring.specs.document import Document
     from scoring.specs.validation import Spec
 
-_FIELD = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+_FIELD = re.compile(r"[a-z_]+(\.[\w-]+)*")
 
 _GENERIC = ("--set", "--add", "--remove")
 _CHANGES, _ERRORS_ONLY = "tidemill.changes", "tidemill.only_show_errors"

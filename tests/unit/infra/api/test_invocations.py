@@ -163,3 +163,17 @@ def test_an_outputs_path_may_hold_the_jobs_name(service: Service) -> None:
     }
     job = service.ready().http.post("/batch-endpoints/pumps/jobs", json=body).json()
     assert job["output"]["path"].endswith("/datastores/workspaceblobstore/runs/mine")
+
+
+def test_what_cannot_be_read_is_said_of_the_callers_own_field(service: Service) -> None:
+    service.ready()
+    for body, target in (
+        ({"input": {"path": "/nowhere"}}, "input.path"),
+        ({"inputs": {"images": {"path": "/nowhere"}}}, "inputs.images.path"),
+        ({"inputs": {"images": {"path": "azureml://datastores/plant/paths/../x"}}}, "inputs.images.path"),
+        ({"properties": {"InputData": {"images": {"Uri": "/nowhere"}}}}, "properties.InputData.images.Uri"),
+        ({"properties": {"dataset": {"Path": "/nowhere"}}}, "properties.dataset.Path"),
+    ):
+        answer = service.http.post("/batch-endpoints/pumps/jobs", json=body)
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["target"] == target
