@@ -197,7 +197,7 @@ class Engines:
     fleet: Fleet
 
 
-def engines(settings: Settings, *, runners: int = 2, patience: Patience | None = None) -> Engines:
+def engines(settings: Settings, *, runners: int = 4, patience: Patience | None = None) -> Engines:
     """Job runners side by side over one pool of worker processes, and the scheduler."""
     import uuid_utils
 

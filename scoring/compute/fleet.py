@@ -13,6 +13,8 @@ from enum import StrEnum
 from scoring.compute.cluster import Compute
 from scoring.errors import Conflict, NotFound
 
+_WAITING_SECONDS = 3.0
+
 
 class NodeState(StrEnum):
     """Azure's words, as far as there is something to say: `leaving` was taken away and lets its job go."""
@@ -93,6 +95,7 @@ class Fleet:
         self._clusters: dict[str, Compute] = {}
         self._instances: dict[str, list[Instance]] = {}
         self._gone: dict[str, ClusterUsage] = {}
+        self._waiting: dict[str, dict[str, float]] = {}
 
     def configure(self, cluster: Compute) -> None:
         """The cluster is there now, or has these settings now. `min_instances` start at once."""
@@ -110,14 +113,21 @@ class Fleet:
         self.sweep()
 
     def acquire(self, cluster: Compute, job: str, count: int) -> Sequence[Instance]:
-        """Up to `count` instances for the job, warm ones first; none where all are busy and no more may start."""
+        """Up to `count` instances for the job, warm ones first; none where all are busy and no more may start.
+
+        Jobs that have none yet and ask again are served in the order in which they first asked.
+        """
         with self._lock:
             self._clusters[cluster.name] = cluster
             own = self._instances.setdefault(cluster.name, [])
             free = sorted((i for i in own if i.job is None and not i.is_leaving), key=lambda i: -i.idle_at)
-            found = free[:count]
-            while len(found) < count and len(own) < cluster.max_instances:
+            startable = max(0, cluster.max_instances - len(own))
+            allowed = min(count, len(free) + startable - self._ahead_of(cluster.name, job))
+            found = free[: max(0, allowed)]
+            while len(found) < allowed:
                 found.append(self._started(cluster))
+            if found:
+                self._waiting[cluster.name].pop(job, None)
             for instance in found:
                 instance.job, instance.idle_since = job, None
                 instance.jobs += 1
@@ -189,6 +199,18 @@ class Fleet:
                 )
         for instance in gone:
             self._drop(instance.place)
+
+    def _ahead_of(self, cluster: str, job: str) -> int:
+        """How many jobs without any instance wait for longer; this one is put on the list where it has none."""
+        now = time.monotonic()
+        waiting = self._waiting.setdefault(cluster, {})
+        for other in [name for name, asked_at in waiting.items() if now - asked_at > _WAITING_SECONDS]:
+            del waiting[other]  # it was canceled, or its runner is gone
+        has_one = any(instance.job == job for instance in self._instances[cluster])
+        if not has_one:
+            waiting[job] = now
+        names = list(waiting)
+        return len(names) if has_one else names.index(job)
 
     def _started(self, cluster: Compute) -> Instance:
         own = self._instances[cluster.name]

@@ -50,6 +50,27 @@ def test_no_more_than_max_instances_work_and_each_for_one_job(fleet: Fleet) -> N
     assert [(node.name, node.job) for node in fleet.nodes("cpu")] == [("node0", "one"), ("node1", "two")]
 
 
+def test_jobs_that_wait_are_served_in_their_order_before_a_job_that_wants_more(fleet: Fleet, time: Time) -> None:
+    first, _ = fleet.acquire(CPU, "one", 2)
+    assert fleet.acquire(CPU, "two", 1) == []
+    assert fleet.acquire(CPU, "three", 1) == []
+    fleet.release(first)
+    assert fleet.acquire(CPU, "three", 1) == []
+    assert fleet.acquire(CPU, "one", 1) == []
+    assert fleet.acquire(CPU, "two", 1) == [first]
+    fleet.release(first)
+    assert fleet.acquire(CPU, "three", 1) == [first]
+
+
+def test_a_job_that_asks_no_more_is_waited_for_no_more(fleet: Fleet, time: Time) -> None:
+    first, _ = fleet.acquire(CPU, "one", 2)
+    assert fleet.acquire(CPU, "canceled", 1) == []
+    fleet.release(first)
+    assert fleet.acquire(CPU, "two", 1) == []
+    time.now += 4
+    assert fleet.acquire(CPU, "two", 1) == [first]
+
+
 def test_an_idle_instance_is_taken_before_a_new_one_starts(fleet: Fleet, time: Time) -> None:
     (first,) = fleet.acquire(CPU, "one", 1)
     fleet.release(first)
