@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -249,3 +251,59 @@ def test_a_client_elsewhere_sends_its_files_once(service: ServiceProcess, tmp_pa
         assert (kept / "notes").read_text() == "x"
         assert [path.split("/")[2] for path in sent] == ["models", "data", "code"]
     assert not list((service.home / "registry" / "tmp").iterdir())
+
+
+FAR = """\
+set -e
+mount -t tmpfs tmpfs "$1"; cd "$1"
+mkdir -p model code data
+echo 1 2 3 > model/weights.txt; echo x > data/a.txt; echo yy > data/b.txt
+cat > code/score.py <<'END'
+import os
+def init():
+    global words
+    with open(os.path.join(os.environ["AZUREML_MODEL_DIR"], "model", "weights.txt")) as weights:
+        words = len(weights.read().split())
+def run(mini_batch):
+    return [f"{os.path.basename(path)} {os.path.getsize(path) * words}" for path in mini_batch]
+END
+cat > deployment.yml <<'END'
+type: model
+name: first
+endpoint_name: things
+model: {path: model}
+code_configuration: {code: code, scoring_script: score.py}
+compute: azureml:cpu
+END
+tidemill() { "$PYTHON" -m infra.cli.main "$@"; }
+tidemill compute create -n cpu -o none
+tidemill batch-endpoint create -n things -o none
+tidemill batch-deployment create -f deployment.yml --set-default -o none
+JOB=$(tidemill batch-endpoint invoke -n things --input data --query name -o tsv)
+tidemill job stream -n $JOB >&2
+tidemill job download -n $JOB --output-name score -p out
+sort out/predictions.csv
+"""
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="a file system of one's own needs the right to mount",
+)
+def test_a_client_with_a_file_system_of_its_own(service: ServiceProcess, tmp_path: Path) -> None:
+    """What the client has lies on a disk that the service does not see."""
+    far = tmp_path / "far"
+    far.mkdir()
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", FAR, "far", str(far)],
+        env=service.environment | {"PYTHON": sys.executable, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "a.txt 6\nb.txt 9\n"
+    assert list(far.iterdir()) == []
