@@ -3,7 +3,8 @@
 Here: the connection (`connection`: time limits, repeats, errors), one file a noun, and the client that holds them.
 Errors are the classes of `scoring.errors`, as if the service were in this process.
 
-Not here: files. Documents are parsed and their paths made absolute by `scoring.specs`, before they come here.
+Not here: YAML. Documents are parsed by `scoring.specs` before they come here; the local files that they name are handed
+over to the service (`uploads`), where it does not see them itself.
 """
 
 from infra.client.client import TidemillClient
