@@ -2,7 +2,7 @@
 
 The loader is stricter than YAML, so that a file means what it seems to mean and cannot harm the reader: no anchors or
 aliases (a kilobyte of them expands to gigabytes), no tags, no duplicate keys, YAML 1.2's booleans (`on`, `off`, `yes`
-and `no` are strings), at most 1 MB and 32 levels.
+and `no` are strings), at most 1 MB, 20,000 values and 32 levels.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from scoring.errors import InvalidInput
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
+MAX_VALUES = 20_000
+"""Keys and elements; refusing each of a million unknown keys takes a minute."""
 
 FieldPath = tuple[str | int, ...]
 
@@ -116,8 +118,21 @@ def body_document(value: object) -> Document:
     """A request body as a document. Raises InvalidInput for one that is no mapping, too deep, or holds a NUL."""
     if not isinstance(value, dict):
         raise InvalidInput(f"the body is {described(value)}, wanted an object")
+    if _values_in(value) > MAX_VALUES:
+        raise InvalidInput(f"the body holds more than {MAX_VALUES:,} values, the most that is read")
     _check_body(value, 1)
     return Document(value=value)
+
+
+def _values_in(value: object) -> int:
+    """How many values it holds; counting ends soon after too many."""
+    count, left = 0, [value]
+    while left and count <= MAX_VALUES:
+        inner = left.pop()
+        count += 1
+        if isinstance(inner, (dict, list)):
+            left += inner.values() if isinstance(inner, dict) else inner
+    return count
 
 
 def _check_body(value: object, depth: int) -> None:
@@ -217,6 +232,8 @@ class _Reader:
         if event.tag is not None and event.tag != "tag:yaml.org,2002:str":
             raise self._refusal(f"tags are not allowed, found {shortened(event.tag)}", path)
         self.origins.setdefault(path, self.line)
+        if len(self.origins) > MAX_VALUES:
+            raise self._refusal(f"the file holds more than {MAX_VALUES:,} values, the most that is read")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if isinstance(event, yaml.SequenceStartEvent):

@@ -7,6 +7,7 @@ import pytest
 from scoring.errors import InvalidInput
 from scoring.specs.document import (
     MAX_BYTES,
+    MAX_VALUES,
     WrittenFloat,
     body_document,
     empty_document,
@@ -144,3 +145,13 @@ def test_a_deep_body_is_refused() -> None:
 
 def test_paths_are_shown_as_people_write_them() -> None:
     assert shown_path(("a", "b", 0, "c")) == "a.b[0].c"
+
+
+def test_a_million_small_values_are_refused_as_one_large_one_is() -> None:
+    for text in ("a: [" + "1," * MAX_VALUES + "1]", "".join(f"k{n}: 1\n" for n in range(MAX_VALUES + 1))):
+        with pytest.raises(InvalidInput, match=r"f.yml:\d+: the file holds more than 20,000 values"):
+            load_document(text.encode(), file="f.yml")
+    for body in ({"a": [1] * MAX_VALUES}, {str(n): 1 for n in range(MAX_VALUES + 1)}):
+        with pytest.raises(InvalidInput, match="the body holds more than 20,000 values"):
+            body_document(body)
+    assert body_document({"a": [1] * 1000})
