@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from scoring.job_log import DRIVER, ERROR, REPORT, RESULT, TIMES
@@ -132,21 +134,27 @@ class _Times:
     """When files were seen to have which size."""
 
     def __init__(self, folder: Path) -> None:
-        self._seen: dict[str, list[tuple[int, float]]] = {}
+        self._notes = folder / TIMES
+
+    def at(self, source: str, position: int) -> datetime | None:
+        """None where it was not noted: the file has grown since, or its size went back."""
+        seen = self._seen.get(source, [])
+        place = bisect_left(seen, position, key=lambda pair: pair[0])
+        return _utc(seen[place][1]) if place < len(seen) else None
+
+    @cached_property
+    def _seen(self) -> dict[str, list[tuple[int, float]]]:
+        """Read when the first line without a time asks for one: it grows with the job."""
+        found: dict[str, list[tuple[int, float]]] = {}
         try:
-            notes = (folder / TIMES).read_text(errors="replace").splitlines()
+            notes = self._notes.read_text(errors="replace").splitlines()
         except OSError:
-            return
+            return found
         for note in notes:
             try:
                 entry = json.loads(note)
                 for source, size in entry["sizes"].items():
-                    self._seen.setdefault(source, []).append((int(size), float(entry["at"])))
+                    found.setdefault(source, []).append((int(size), float(entry["at"])))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # half a line of a runner that was killed
-
-    def at(self, source: str, position: int) -> datetime | None:
-        for size, at in self._seen.get(source, ()):
-            if size >= position:
-                return _utc(at)
-        return None
+        return found

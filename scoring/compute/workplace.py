@@ -17,15 +17,6 @@ from scoring.manifest import Manifest
 _LOG_LIMIT = 64 * 1024 * 1024
 _LOG_KEPT = 16 * 1024 * 1024
 
-_README = """\
-logs/user/error.txt                              every failed try, with the script's traceback
-logs/user/error/<node>/<process>.txt             the same, by process
-logs/user/stdout/<node>/<process>.stdout.txt     what the script printed and logged
-logs/user/stderr/<node>/<process>.stderr.txt
-logs/user/entry_script_log/<node>/<process>.log.txt  EntryScript().logger
-logs/sys/node/<node>/<process>.txt               mini-batches that the process scored, with their seconds
-"""
-
 
 class Workplace:
     """Folders of one job below `job_folder`, made when it begins. Raises JobFailed where code or script is missing."""
@@ -39,7 +30,6 @@ class Workplace:
         self._job = job
         for folder in (self.results, self.logs / "user", self.output):
             folder.mkdir(parents=True, exist_ok=True)
-        (self.logs / "readme.txt").write_text(_README)
         self._copy_code(Path(job.deployment.script.code))
         self.script = self.code / job.deployment.script.scoring_script
         if not self.script.is_file():
