@@ -93,23 +93,27 @@ class RequestIds:
                 message["headers"] = [*message.get("headers", ()), (b"x-ms-request-id", request_id.encode())]
             await send(message)
 
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        if self._is_loopback and not _is_local(host):
-            # a page whose name was pointed at this machine would otherwise speak as its user
-            body = {
-                "error": {
-                    "code": "InvalidInput",
-                    "message": f"the host '{host}' is not this machine",
-                    "target": "host",
-                    "details": [],
-                }
-            }
+        refusal = self._refusal({name: value.decode("latin-1") for name, value in scope["headers"]})
+        if refusal is not None:
+            target, message = refusal
+            body = {"error": {"code": "InvalidInput", "message": message, "target": target, "details": []}}
             await send_with_id(
                 {"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]}
             )
             await send_with_id({"type": "http.response.body", "body": json.dumps(body).encode()})
             return
         await self._app(scope, receive, send_with_id)
+
+    def _refusal(self, headers: Mapping[bytes, str]) -> tuple[str, str] | None:
+        """The header that a page in a browser betrays itself by, and what is said to it."""
+        host, origin = headers.get(b"host", ""), headers.get(b"origin")
+        if self._is_loopback and not _is_local(host):
+            # a page whose name was pointed at this machine would otherwise speak as its user
+            return "host", f"the host '{host}' is not this machine"
+        if origin is not None and origin not in {f"http://{host}", f"https://{host}"}:
+            # and a page of another site may post what has no body without asking
+            return "origin", f"the page at '{origin}' is of another site; only pages of this service may speak to it"
+        return None
 
 
 def _is_local(host: str) -> bool:
