@@ -14,7 +14,7 @@ from scoring.environments.interpreters import Choice, Interpreter
 from scoring.environments.relaxing import Pin, Reach, to_move
 from scoring.environments.store import EnvironmentStore, Record
 from scoring.environments.uv import Resolved
-from scoring.environments.uv_words import Reason, Trouble, no_wheel_at_all
+from scoring.environments.uv_words import Reason, Trouble, no_wheel_at_all, without_addresses
 from scoring.environments.wanted import Note, Wanted, name_of
 from scoring.errors import JobFailed
 
@@ -87,7 +87,7 @@ class Watch:
 
     def note(self, line: str) -> None:
         with self.log.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC):%H:%M:%SZ} {line}\n")
+            file.write(f"{datetime.now(UTC):%H:%M:%SZ} {without_addresses(line)}\n")
 
 
 class Preparer:

@@ -36,7 +36,7 @@ class Reason:
 def without_addresses(text: str) -> str:
     """No host and no credential: whoever reads a log need not learn where packages come from."""
     text = re.sub(r"[a-z][a-z0-9+.-]*://[^\s`'\")>,]+", "<registry>", text, flags=re.IGNORECASE)
-    return re.sub(r"\b(?:[a-z0-9-]+\.)+(?:org|com|net|io|dev|cloud)(?::\d+)?(?=[/`'\s)]|$)", "<registry>", text)
+    return re.sub(r"\b(?:[a-z0-9-]+\.)+(?:org|com|net|io|cloud)(?::\d+)?(?=[/`'\s)]|$)", "<registry>", text)
 
 
 def why(output: str) -> Reason:
