@@ -79,7 +79,12 @@ def routers(parts: ServiceParts) -> list[APIRouter]:
 
 def _router(parts: ServiceParts, noun: AssetRoutes[A]) -> APIRouter:
     routes = APIRouter(prefix=noun.prefix, tags=[noun.prefix.lstrip("/")])
+    _add_reads(routes, parts, noun)
+    _add_changes(routes, parts, noun)
+    return routes
 
+
+def _add_reads(routes: APIRouter, parts: ServiceParts, noun: AssetRoutes[A]) -> None:
     @routes.get("", responses=answers(503))
     def list_latest(
         include_archived: bool = False,
@@ -93,11 +98,6 @@ def _router(parts: ServiceParts, noun: AssetRoutes[A]) -> APIRouter:
             if not asset.is_anonymous and stage in {None, getattr(asset, "stage", None)}:
                 latest.setdefault(asset.name, asset)
         return [shown_asset(asset) for asset in latest.values()][:max_results]
-
-    @routes.post("", openapi_extra=documented(noun.spec), responses=answers(400, 404, 409, 503))
-    def create(body: Body) -> Shown:
-        """Register; without a version under the next one, or the newest one where it holds the same."""
-        return shown_asset(noun.register(parts, parse(noun.spec, body)))
 
     @routes.get("/{name}", responses=answers(404, 503))
     def list_versions(
@@ -119,6 +119,21 @@ def _router(parts: ServiceParts, noun: AssetRoutes[A]) -> APIRouter:
         """`latest` is the version created last that is not archived."""
         return shown_asset(parts.assets.get(noun.kind, name, _version(version)))
 
+    if (content := noun.content) is not None:
+
+        @routes.get("/{name}/versions/{version}/content", responses=answers(400, 404, 503))
+        def download(name: str, version: str) -> StreamingResponse:
+            """A tar of its files; those of a folder by their path in it."""
+            asset = parts.assets.get(noun.kind, name, _version(version))
+            return StreamingResponse(_content(content(parts, asset), asset), media_type="application/x-tar")
+
+
+def _add_changes(routes: APIRouter, parts: ServiceParts, noun: AssetRoutes[A]) -> None:
+    @routes.post("", openapi_extra=documented(noun.spec), responses=answers(400, 404, 409, 503))
+    def create(body: Body) -> Shown:
+        """Register; without a version under the next one, or the newest one where it holds the same."""
+        return shown_asset(noun.register(parts, parse(noun.spec, body)))
+
     @routes.put("/{name}/versions/{version}", responses=answers(400, 404, 503))
     def update(name: str, version: str, body: Body) -> Shown:
         """Change what is said about a version: description, tags, properties, a model's stage and flavors."""
@@ -138,16 +153,6 @@ def _router(parts: ServiceParts, noun: AssetRoutes[A]) -> APIRouter:
         """The opposite of archiving."""
         parts.registration.archive(noun.kind, name, version, archived=False)
         return Response(status_code=204)
-
-    if (content := noun.content) is not None:
-
-        @routes.get("/{name}/versions/{version}/content", responses=answers(400, 404, 503))
-        def download(name: str, version: str) -> StreamingResponse:
-            """A tar of its files; those of a folder by their path in it."""
-            asset = parts.assets.get(noun.kind, name, _version(version))
-            return StreamingResponse(_content(content(parts, asset), asset), media_type="application/x-tar")
-
-    return routes
 
 
 def _version(written: str) -> str | None:
