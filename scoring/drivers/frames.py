@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -42,14 +43,26 @@ def _frame(path: str, part: Any, header: bool, cut: Any) -> Any:
         delimiter = _delimiter(path, part, cut)
         return _or_empty(lambda: pandas.read_csv(source, sep=delimiter, header=first))
     if ending in _LINES:
-        return _or_empty(lambda: pandas.read_json(source, lines=True, convert_dates=False))
+        return _or_empty(lambda: _json(source, lines=True))
     if ending == ".json":
-        return pandas.read_json(path, convert_dates=False)
+        return _json(path, lines=False)
     raise NoFrame(
         "{}: no DataFrame can be made of it; allowed are files ending in {}".format(
             path, ", ".join([*_DELIMITED, *_LINES, ".json", *_PARQUET])
         )
     )
+
+
+def _json(source: Any, *, lines: bool) -> Any:
+    """Without the guess, by a column's name, that numbers are times; newer pandas have given up both."""
+    import pandas
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return pandas.read_json(source, lines=lines, convert_dates=False)
+        except TypeError:
+            return pandas.read_json(source, lines=lines)
 
 
 def _or_empty(make: Callable[[], Any]) -> Any:

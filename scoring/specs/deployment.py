@@ -195,6 +195,7 @@ class ModelDeploymentSpec(_Common):
         if self.error_threshold is not None and self.settings.error_threshold is not None:
             raise refuse("given at the root, too; give it once", "settings", "error_threshold")
         _check(self.settings, self.resources, "settings")
+        _check_no_code(self, self.settings, "settings")
         return self
 
     def flat(self) -> FlatDeploymentSpec:
@@ -213,6 +214,7 @@ class FlatDeploymentSpec(_Common, _Settings):
     @model_validator(mode="after")
     def _consistent(self) -> FlatDeploymentSpec:
         _check(self, self.resources)
+        _check_no_code(self, self)
         return self
 
     @property
@@ -294,6 +296,12 @@ def _check(settings: _Settings, resources: ResourcesSpec, *inside: str) -> None:
     ):
         if is_wrong:
             raise refuse(message, *inside, field)
+
+
+def _check_no_code(root: _Common, settings: _Settings, *inside: str) -> None:
+    if root.code_configuration is None and settings.input_format == "dataframe":
+        message = "dataframe is for scoring scripts; without one the model's files are read for it: write slices"
+        raise refuse(message, *inside, "input_format")
 
 
 def parse_deployment(document: Document) -> FlatDeploymentSpec:

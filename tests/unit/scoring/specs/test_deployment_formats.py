@@ -111,6 +111,14 @@ def test_what_cannot_be_is_refused_with_the_mend(settings: tuple[str, ...], said
     assert said in str(caught.value)
 
 
+def test_a_model_without_a_script_reads_files_itself() -> None:
+    text = (
+        YAML.replace("code_configuration: {code: src, scoring_script: score.py}\n", "") + "  input_format: dataframe\n"
+    )
+    with pytest.raises(InvalidInput, match=r"settings\.input_format: dataframe is for scoring scripts"):
+        parse_deployment(load_document(text.encode(), file="d.yml", folder=Path("/here")))
+
+
 def test_an_invocation_has_a_size_of_its_own_and_may_replace_the_output() -> None:
     text = "input: {path: x}\nmini_batch_size: 2MB\noverwrite: true"
     spec = parse(InvocationSpec, load_document(text.encode(), file="f.yml", folder=Path("/here")))
