@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from infra.client import TidemillClient
 from storage.postgres.engine import create_engine
 from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess, files
@@ -150,3 +152,49 @@ def test_a_token_closes_the_service_to_whoever_has_none(service: ServiceProcess,
         assert answer.status == 200
     said(service, "token", "revoke", "-n", "scripts", "--yes")
     assert said(service, "batch-endpoint", "list", **elsewhere) == "[]\n"
+
+
+def test_a_script_with_curl_creates_invokes_and_polls_as_on_azure(service: ServiceProcess, folder: Path) -> None:
+    token = said(service, "token", "create", "--no-save", "--query", "token", "-o", "tsv").strip()
+    client = TidemillClient(service.url, token=token)
+    client.compute.create({"name": "cpu-cluster"})
+    client.models.create({"name": "digits", "path": str(folder / "model")})
+    workspace = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+
+    def curl(method: str, url: str, body: str | None = None) -> Any:
+        url = url if url.startswith("http") else f"{service.url}{workspace}{url}"
+        request = urllib.request.Request(url, method=method, data=body.encode() if body else None)
+        request.add_header("Authorization", f"Bearer {token}")
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+    endpoint = "/batchEndpoints/Endpt-1?api-version=2021-10-01"
+    put = curl("PUT", endpoint, '{"properties": {"authMode": "aadToken"}, "location": "westeurope"}')
+    assert curl("GET", put["properties"]["properties"]["AzureAsyncOperationUri"])["status"] == "Succeeded"
+    # numbers as texts, a comma before the closing bracket: as scripts have them
+    deployment = f"""{{"location": "westeurope", "properties": {{
+        "model": {{"referenceType": "Id", "assetId": "{workspace}/models/digits/versions/1"}},
+        "codeConfiguration": {{"codeId": "{folder / "code"}", "scoringScript": "score.py"}},
+        "compute": "{workspace}/computes/cpu-cluster",
+        "resources": {{"instanceCount": 1}},
+        "retrySettings": {{"maxRetries": 3, "timeout": "PT30S"}},
+        "maxConcurrencyPerInstance": "1", "errorThreshold": "10", "loggingLevel": "info", "miniBatchSize": "2",
+    }} }}"""
+    curl("PUT", "/batchEndpoints/endpt-1/deployments/nonmlflowdp?api-version=2021-10-01", deployment)
+    defaults = '{"properties": {"authMode": "aadToken", "defaults": {"deploymentName": "nonmlflowdp"}}}'
+    scoring_uri = curl("PUT", endpoint, defaults)["properties"]["scoringUri"]
+    body = {"properties": {"dataset": {"dataInputType": "DataUrl", "Path": str(folder / "data")}}}
+    job = curl("POST", scoring_uri, json.dumps(body))
+    name = job["id"].rpartition("/")[2]
+    ends = time.monotonic() + 120
+    while (state := curl("GET", f"{scoring_uri}/{name}"))["properties"]["status"] not in {"Completed", "Failed"}:
+        assert time.monotonic() < ends, f"waited 120 s for the job: {state}"
+        time.sleep(0.2)
+    assert state["properties"]["status"] == "Completed", state
+    written = Path(state["properties"]["outputData"]["score"]["uri"]) / state["properties"]["outputFileName"]
+    assert sorted(written.read_text().split()) == ["f000.txt", "f001.txt", "f002.txt"]
+    curl("DELETE", endpoint)
+    assert [found["name"] for found in client.jobs.list()] == [name]
+    client.close()
