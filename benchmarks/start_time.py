@@ -7,6 +7,7 @@
 A real service over a real Postgres, in processes of their own. The clock starts before the invocation is sent, and
 stops when `run` of the first mini-batch returns, as the script itself notes. Before a cold one the cluster's idle time
 is set to 0 until none of its processes is left: what remains is what the kernel's page cache holds of the libraries.
+Most of a cold start is the script's own imports, so each round also measures them alone, in a fresh interpreter.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def main() -> None:
 
 def _measure(client: TidemillClient, home: Path, invoke: Callable[[], str], options: argparse.Namespace) -> None:
     seconds: dict[str, list[float]] = {"warm": [], "cold": []}
+    imports: list[float] = []
     _first_row(client, home, invoke)
     for number in range(options.times):
         for kind in ("warm", "cold"):
@@ -68,17 +70,21 @@ def _measure(client: TidemillClient, home: Path, invoke: Callable[[], str], opti
                 _scale_to_zero(client)
             taken = _first_row(client, home, invoke)
             seconds[kind].append(taken)
-        print(f"{number + 1:3}  warm {seconds['warm'][-1]:.3f} s   cold {seconds['cold'][-1]:.3f} s", flush=True)
-    libraries = _import_seconds(options.imports)
+        imports.append(_import_seconds(options.imports))
+        latest = f"warm {seconds['warm'][-1]:.3f} s   cold {seconds['cold'][-1]:.3f} s   import {imports[-1]:.3f} s"
+        print(f"{number + 1:3}  {latest}", flush=True)
     for kind, limit in (("warm", 1.0), ("cold", 5.0)):
         found = seconds[kind]
         print(
             f"{kind}: median {statistics.median(found):.3f} s, from {min(found):.3f} to {max(found):.3f} s "
             f"(goal: under {limit:.0f} s)"
         )
+    ratio = statistics.median(c / i for c, i in zip(seconds["cold"], imports, strict=True))
     print(
-        f"for comparison, `python -c 'import {options.imports}'` now: {libraries:.3f} s; load {os.getloadavg()[0]:.1f}"
+        f"`python -c 'import {options.imports}'` alone, in the same rounds: median {statistics.median(imports):.3f} s; "
+        f"cold / import: median {ratio:.2f}"
     )
+    print(f"load of the machine now: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def _first_row(client: TidemillClient, home: Path, invoke: Callable[[], str]) -> float:

@@ -156,12 +156,20 @@ def _environment(job: Job, output: Path, model_path: str, nodes: int, runs: Path
         "AZUREML_NODE_COUNT": str(nodes),
         "AZUREML_RUN_ID": job.name,
         "AZUREML_EXPERIMENT_NAME": job.experiment_name or job.endpoint_name,
+        "AZUREML_EXPERIMENT_ID": job.experiment_name or job.endpoint_name,
+        "AZUREML_ARM_SUBSCRIPTION": "local",
+        "AZUREML_ARM_RESOURCEGROUP": "local",
+        "AZUREML_ARM_WORKSPACE_NAME": "tidemill",
     }
+
+
+def gpu_count() -> int:
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def _gpu_environment(node: str, process: str, processes: int) -> dict[str, str]:
     """Each process sees one GPU, in turn, as on Azure; nothing where the machine has none."""
-    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    gpus = gpu_count()
     if not gpus:
         return {}
     number = int(node.removeprefix("node")) * processes + int(process.removeprefix("process"))
