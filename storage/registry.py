@@ -9,6 +9,7 @@ is the same path.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from scoring.errors import InvalidInput
+from scoring.errors import Conflict, InvalidInput
 from storage.content import ContentHash, Found, chunks_of, code_content, named_content
 
 CODE_FILES_MAX = 10_000
@@ -133,6 +134,8 @@ class Registry:
             path = parent / content_hash
             parent.mkdir(parents=True, exist_ok=True)
             is_new = _rename(copy, path)
+        except OSError as error:
+            raise no_room(error) from error
         finally:
             shutil.rmtree(copy, ignore_errors=True)
         return Stored(path=path, content_hash=content_hash, files=len(found), size_bytes=size, is_new=is_new)
@@ -158,6 +161,13 @@ def _copy(found: Sequence[Found], target: Path, place: str) -> tuple[str, int]:
     for folder in {target, *((target / f.name).parent for f in found)}:
         _sync_folder(folder)
     return whole.hexdigest(), total
+
+
+def no_room(error: OSError) -> Exception:
+    """The error itself, unless it is one that its reader can mend."""
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        return error
+    return Conflict(f"the service's disk is full, nothing was registered: make room and try again ({error.strerror})")
 
 
 def _rename(copy: Path, path: Path) -> bool:

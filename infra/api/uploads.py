@@ -20,7 +20,7 @@ from infra.api.parts import ServiceParts
 from scoring.datastore import DEFAULT_DATASTORE
 from scoring.errors import InvalidInput, NotFound
 from storage.archive import UPLOAD_BYTES_MAX, unpack
-from storage.registry import DATA_FOLDER, MODELS, only_entry
+from storage.registry import DATA_FOLDER, MODELS, no_room, only_entry
 
 
 class UploadKind(StrEnum):
@@ -74,7 +74,7 @@ def router(parts: ServiceParts) -> APIRouter:
 
     @routes.put(
         "/{kind}/{content_hash}",
-        responses=answers(400),
+        responses=answers(400, 409),
         openapi_extra={"requestBody": {"required": True, "content": {"application/x-tar": {}}}},
     )
     async def upload(request: Request, kind: UploadKind, content_hash: str) -> Uploaded:
@@ -85,6 +85,8 @@ def router(parts: ServiceParts) -> APIRouter:
         try:
             await _receive(request, scratch / "archive.tar")
             return await run_in_threadpool(_stored, parts, kind, content_hash, scratch)
+        except OSError as error:
+            raise no_room(error) from error
         finally:
             await run_in_threadpool(shutil.rmtree, scratch, True)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.errors import InvalidInput
+from scoring.errors import Conflict, InvalidInput
 from storage import registry as registry_module
 from storage.registry import Registry
 
@@ -140,3 +141,16 @@ def test_the_sweep_removes_what_was_left_long_ago_alone(registry: Registry, tmp_
     registry.sweep()
     assert not old.exists()
     assert new.exists()
+
+
+def test_a_full_disk_is_said_in_words_and_leaves_nothing(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(registry_module.os, "fsync", full)
+    with pytest.raises(Conflict, match="disk is full, nothing was registered"):
+        registry.add_model(a_folder(tmp_path / "m", a="1"))
+    assert list((tmp_path / "registry" / "tmp").iterdir()) == []
+    assert list((tmp_path / "registry" / "models").glob("*")) == []
