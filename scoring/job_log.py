@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -127,7 +128,10 @@ class JobLog:
         if job.started_at is not None and job.ended_at is not None:
             lines.append(f"started {_time(job.started_at)}, ended {_time(job.ended_at)}")
         self._write(RESULT, "\n".join(line for line in lines if line) + "\n", mode="w")
-        if job.status is JobStatus.FAILED:
+        if job.status is not JobStatus.FAILED:
+            with suppress(OSError):  # of a round before
+                (self._folder / ERROR).unlink(missing_ok=True)
+        else:
             self._write(
                 ERROR, f"{job.status_reason or 'no reason given'}\n\n{job.error or ''}".rstrip() + "\n", mode="w"
             )

@@ -57,6 +57,19 @@ def retried(job: Job, manifest: Manifest | None, results: Sequence[MiniBatchResu
     return Reopening(job=_again(job, manifest, results, forgotten, "failed mini-batches again"), forgotten=forgotten)
 
 
+def refuse_overlap(job: Job, newest: Job) -> None:
+    """Raises Conflict for an incremental job of a schedule that is not its `newest`: a later one covers its rows too.
+
+    While the newest goes on, the schedule makes no other.
+    """
+    covered = job.status in {JobStatus.FAILED, JobStatus.CANCELED} and job.input.incremental
+    if covered and job.schedule_name is not None and newest.name != job.name:
+        raise Conflict(
+            f"job {newest.name} of schedule {job.schedule_name} came after job {job.name} and covers what was new "
+            "then too; its rows would be scored twice"
+        )
+
+
 def _would_fail_again(job: Job, manifest: Manifest, results: Sequence[MiniBatchResult]) -> bool:
     counted = collect.progress(manifest, results)
     if collect.threshold_reason(job.deployment, counted.items_failed) is not None:

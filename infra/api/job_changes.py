@@ -11,7 +11,7 @@ from infra.api.errors import answers
 from infra.api.jobs import job_named, shown_job
 from infra.api.parts import ServiceParts
 from scoring.job import Job
-from scoring.reopening import resumed, retried
+from scoring.reopening import Decision, refuse_overlap, resumed, retried
 from scoring.specs.job_changes import JobChangesSpec
 from scoring.specs.shown import Shown
 from scoring.specs.validation import parse
@@ -39,18 +39,26 @@ def router(parts: ServiceParts) -> APIRouter:
     @routes.post("/jobs/{name}/resume", status_code=202, responses=answers(404, 409, 503))
     def resume_job(request: Request, name: str) -> Shown:
         """A Failed or Canceled job goes on with what is left; one that has not ended is left as it is."""
-        job = parts.keeper.reopen(job_named(parts, name).name, resumed)
+        job = _taken_up(parts, name, resumed)
         parts.wake()
         return shown_job(parts, request, job)
 
     @routes.post("/jobs/{name}/retry-failed", status_code=202, responses=answers(404, 409, 503))
     def retry_failed_mini_batches(request: Request, name: str) -> Shown:
         """An ended job scores its mini-batches with failed items again; the new rows take the place of the old."""
-        job = parts.keeper.reopen(job_named(parts, name).name, retried)
+        job = _taken_up(parts, name, retried)
         parts.wake()
         return shown_job(parts, request, job)
 
     return routes
+
+
+def _taken_up(parts: ServiceParts, name: str, decide: Decision) -> Job:
+    job = job_named(parts, name)
+    if job.schedule_name is not None:
+        for newest in parts.listing.jobs(schedule_name=job.schedule_name, limit=1):
+            refuse_overlap(job, newest)
+    return parts.keeper.reopen(job.name, decide)
 
 
 def _archived(parts: ServiceParts, name: str, *, is_archived: bool) -> Job:

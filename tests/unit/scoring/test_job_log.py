@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -124,3 +125,24 @@ def test_progress_in_words(progress: JobProgress, line: str) -> None:
 def test_usage_in_words() -> None:
     usage = JobUsage(worker_seconds=8.04, core_seconds=3.5, instances=2, processes=4)
     assert usage_line(usage) == "8.0 worker-seconds, 3.5 core-seconds on 2 instances, 4 processes"
+
+
+def test_a_resumed_jobs_old_error_is_gone_when_it_completes(log: JobLog, tmp_path: Path) -> None:
+    log.result(replace(a_job(), status=JobStatus.FAILED, status_reason="x"))
+    log.result(replace(a_job(), status=JobStatus.COMPLETED, status_reason="y"))
+    assert not (tmp_path / "logs" / "job_error.txt").exists()
+
+
+def test_growth_of_the_scripts_logs_is_noted(log: JobLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(100, 10_000, 10))
+    monkeypatch.setattr("scoring.job_log.time.monotonic", lambda: next(now))
+    printed = tmp_path / "logs" / "user" / "stdout" / "node0" / "process000.stdout.txt"
+    printed.parent.mkdir(parents=True)
+    for text in ("a\n", "", "bc\n"):
+        with printed.open("a") as file:
+            file.write(text)
+        log.sample()
+    notes = [json.loads(line) for line in (tmp_path / "logs" / "sys" / "log_times.jsonl").read_text().splitlines()]
+    name = "logs/user/stdout/node0/process000.stdout.txt"
+    assert [note["sizes"] for note in notes] == [{name: 2}, {name: 5}]
+    assert notes[0]["at"] == NOW.timestamp()

@@ -10,7 +10,7 @@ from scoring.errors import Conflict
 from scoring.job import Job, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult
-from scoring.reopening import resumed, retried
+from scoring.reopening import refuse_overlap, resumed, retried
 from tests.contract.values import NOW, a_deployment, a_job, a_result
 
 MANIFEST = Manifest(
@@ -93,6 +93,18 @@ def test_retrying_scores_every_mini_batch_with_failed_items_again(status: JobSta
     assert again.forgotten == (1, 2)
     assert again.job is not None
     assert again.job.status_reason == "failed mini-batches again: 2 mini-batches to score"
+
+
+def test_of_an_incremental_schedule_only_the_newest_job_is_taken_up_again() -> None:
+    job = replace(a_failed_job(), schedule_name="nightly")
+    later = replace(job, name="job-2")
+    refuse_overlap(job, job)
+    with pytest.raises(Conflict, match="job job-2 of schedule nightly came after job job-1"):
+        refuse_overlap(job, later)
+    refuse_overlap(replace(job, input=replace(job.input, incremental=False)), later)
+    # a completed one has its rows already, and scores only its own failed ones again
+    refuse_overlap(replace(job, status=JobStatus.COMPLETED), later)
+    refuse_overlap(replace(job, schedule_name=None), later)
 
 
 def test_without_failures_there_is_nothing_to_retry() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from scoring.job import Job, JobProgress, JobStatus, JobUsage
 from scoring.minibatch import MiniBatchOutcome
-from tests.contract.values import a_manifest, a_result
+from tests.contract.values import NOW, a_job, a_manifest, a_result
 from tests.unit.infra.api.conftest import Service
 
 
@@ -118,6 +118,16 @@ def test_resuming_twice_is_once_and_a_completed_job_is_refused(service: Service)
     refused = service.http.post(f"/jobs/{done}/resume")
     assert refused.status_code == 409
     assert "retry-failed" in refused.json()["error"]["message"]
+
+
+def test_an_older_job_of_an_incremental_schedule_is_not_taken_up_again(service: Service) -> None:
+    for number, name in enumerate(("older", "newer")):
+        fire = {"schedule_name": "nightly", "fire_time": NOW + timedelta(hours=number), "created_at": NOW}
+        service.jobs.save(service.jobs.add(a_job(name, **fire)).moved(JobStatus.FAILED))
+    refused = service.http.post("/jobs/older/resume")
+    assert refused.status_code == 409
+    assert "its rows would be scored twice" in refused.json()["error"]["message"]
+    assert service.http.post("/jobs/newer/resume").json()["status"] == "Queued"
 
 
 def test_failed_mini_batches_are_scored_again(service: Service) -> None:
