@@ -11,6 +11,7 @@ from scoring.endpoint import Endpoint
 from scoring.errors import Conflict, InvalidInput
 from scoring.job import Job, JobInput, JobInputType, JobOutput
 from scoring.mini_batch_size import SizeUnit
+from scoring.plan import check_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +88,12 @@ def chosen_deployment(endpoint: Endpoint, wished: str | None) -> str:
 def new_job(name: str, deployment: Deployment, invocation: Invocation, *, now: datetime) -> Job:
     """The queued job, which keeps the deployment as it is now. Raises InvalidInput for what cannot be run."""
     _check(invocation.input)
+    applied = invocation.overrides.applied(deployment)
+    check_size(applied, invocation.input.type)
     return Job(
         name=name,
         endpoint_name=deployment.endpoint_name,
-        deployment=invocation.overrides.applied(deployment),
+        deployment=applied,
         input=invocation.input,
         output=_expanded(invocation.output, name),
         display_name=invocation.display_name or f"{deployment.endpoint_name}-{deployment.name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from scoring.deployment import Deployment, InputFormat
 from scoring.errors import InvalidInput
 from scoring.job import JobInputType
 from scoring.mini_batch_size import MiniBatchSize, SizeUnit
@@ -27,6 +28,18 @@ def plan(input_type: JobInputType, items: Sequence[InputItem], size: MiniBatchSi
         items = _with_rows(items)
     weigh = _weight(input_type, size)
     return tuple(MiniBatch(index=index, items=group) for index, group in enumerate(_packed(items, size.number, weigh)))
+
+
+def check_size(deployment: Deployment, input_type: JobInputType) -> None:
+    """Raises InvalidInput for a number of rows where `run` gets whole files."""
+    size = deployment.batch_size
+    files = input_type is not JobInputType.TABLE and deployment.input_format is InputFormat.FILES
+    if files and size.unit is SizeUnit.ROWS:
+        raise InvalidInput(
+            f"found `{size}`; input_format files gives whole files to run(), "
+            "so write input_format slices or dataframe, or a size such as 10MB",
+            place="mini_batch_size",
+        )
 
 
 def planned_items(mini_batch: MiniBatch) -> int:

@@ -10,6 +10,7 @@ from scoring.errors import InvalidInput
 from scoring.job import JobInput, JobInputType
 from scoring.mini_batch_size import MiniBatchSize, SizeUnit
 from scoring.minibatch import InputItem, Slice, SliceKind
+from scoring.plan import check_size
 from storage.inputs.parquet_rows import ParquetCut, cut_parquet
 from storage.inputs.text_records import TextCut, cut_text
 
@@ -31,12 +32,7 @@ def split(deployment: Deployment, job_input: JobInput, items: Sequence[InputItem
             return items
         return [piece for item in items for piece in _parquet(item, size, counted=True)]
     if deployment.input_format is InputFormat.FILES:
-        if size.unit is SizeUnit.ROWS:
-            raise InvalidInput(
-                f"found `{size}`; input_format files gives whole files to run(), "
-                "so write input_format slices or dataframe, or a size such as 10MB",
-                place="mini_batch_size",
-            )
+        check_size(deployment, job_input.type)
         return items
     if size.unit is SizeUnit.FILES:
         return items

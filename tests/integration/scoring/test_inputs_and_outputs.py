@@ -16,6 +16,7 @@ import pytest
 
 from scoring.compute.local import LocalCompute
 from scoring.deployment import InputFormat, OutputAction, OutputFormat
+from scoring.errors import InvalidInput
 from scoring.invoke import Invocation
 from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus
 from scoring.manifest import Manifest
@@ -157,11 +158,10 @@ def test_slices_have_the_files_name_and_ending(world: World) -> None:
     assert second.startswith("sales.")
 
 
-def test_rows_of_whole_files_are_refused_before_anything_is_scored(world: World) -> None:
+def test_rows_of_whole_files_are_refused_when_they_are_asked_for(world: World) -> None:
     world.csv_of("a.csv", range(3))
-    job = world.run(ECHO, size="100 rows")
-    assert job.status is JobStatus.FAILED
-    assert "mini_batch_size: found `100 rows`; input_format files gives whole files" in str(job.status_reason)
+    with pytest.raises(InvalidInput, match="mini_batch_size: found `100 rows`; input_format files gives whole files"):
+        world.run(ECHO, size="100 rows")
 
 
 def test_a_frame_of_what_is_no_table_fails_by_name(world: World) -> None:
