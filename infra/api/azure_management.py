@@ -15,7 +15,7 @@ from infra.api.bodies import Body
 from infra.api.endpoints import base_url
 from infra.api.errors import answers
 from infra.api.invocations import shown_as_azure
-from infra.api.jobs import Limit, canceled_job
+from infra.api.jobs import canceled_job
 from infra.api.parts import ServiceParts
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
@@ -29,6 +29,7 @@ PREFIX = (
 HISTORY_PREFIX = "/mferp/managementfrontend" + PREFIX
 
 Skip = Annotated[int, Query(alias="$skip", ge=0)]
+Top = Annotated[int, Query(alias="$top", ge=1, le=10_000)]
 
 
 def router(parts: ServiceParts) -> APIRouter:
@@ -95,7 +96,7 @@ def router(parts: ServiceParts) -> APIRouter:
         return _deleted(request, deployments.delete(parts, endpoint_name, name))
 
     @routes.get(PREFIX + "/jobs", responses=answers(503))
-    def azure_list_jobs(request: Request, top: Limit = 50, skip: Skip = 0) -> Shown:
+    def azure_list_jobs(request: Request, top: Top = 50, skip: Skip = 0) -> Shown:
         found = parts.listing.jobs(limit=top, offset=skip)
         return {"value": [shown_as_azure(parts, request, job) for job in found]}
 

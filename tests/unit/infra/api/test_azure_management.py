@@ -82,7 +82,9 @@ def test_the_walk_of_a_script_with_curl(service: Service) -> None:
         assert service.http.delete(path).status_code == 202
         assert service.http.delete(path).status_code == 204
         assert service.http.get(path).status_code == 404
-    assert len(service.http.get(f"{WORKSPACE}/jobs").json()["value"]) == 1
+    assert len(service.http.get(f"{WORKSPACE}/jobs?$top=5").json()["value"]) == 1
+    assert service.http.get(f"{WORKSPACE}/jobs?$skip=1").json() == {"value": []}
+    assert service.http.get(f"{WORKSPACE}/jobs?$top=0").status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -192,3 +192,30 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path, monkeypatch: py
 def test_a_service_that_wants_a_token_says_where_one_is_looked_for() -> None:
     with pytest.raises(NotAllowed, match=r"what is wrong \(TIDEMILL_TOKEN"):
         client(failing(401, "Unauthorized", "authorization")).jobs.show("x")
+
+
+def test_each_noun_asks_at_its_address() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(f"{request.method} {request.url.raw_path.decode()}")
+        is_list = request.method == "GET" and request.url.path.endswith(("/jobs", "/tokens", "/deployments"))
+        return httpx2.Response(200, json=[] if is_list else {"seen": True})
+
+    made = client(answer)
+    made.batch_deployments.update("Digits", "torch", {"name": "torch"}, skip_script_validation=True)
+    made.batch_deployments.list_jobs("Digits", "torch", max_results=3)
+    made.batch_deployments.list("Digits")
+    made.batch_endpoints.update("Digits", {"name": "digits"})
+    made.tokens.create("scripts")
+    made.tokens.list()
+    made.tokens.revoke("a/b")
+    assert asked == [
+        "PUT /batch-endpoints/digits/deployments/torch?skip_script_validation=true",
+        "GET /batch-endpoints/digits/jobs?deployment_name=torch&max_results=3",
+        "GET /batch-endpoints/digits/deployments",
+        "PUT /batch-endpoints/digits",
+        "POST /tokens",
+        "GET /tokens",
+        "DELETE /tokens/a%2Fb",
+    ]
