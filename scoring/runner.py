@@ -93,6 +93,8 @@ class Runner:
         """Run jobs until `stop` is set. `wake` (set at an invocation) ends the wait for the next look at the store."""
         outage = Outage(_log, self._owner)
         while not stop.is_set():
+            if wake is not None:
+                wake.clear()  # before the look: an invocation during it must not be forgotten
             try:
                 found = self.run_one(stop)
                 outage.over()
@@ -105,8 +107,6 @@ class Runner:
             except Exception:
                 _log.exception("%s: the runner failed; it goes on with the next look at the store", self._owner)
             (wake or stop).wait(poll)
-            if wake is not None:
-                wake.clear()
 
 
 @dataclass(kw_only=True)
