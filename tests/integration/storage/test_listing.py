@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -49,6 +50,21 @@ def test_jobs_newest_first_by_condition_and_page(engine: sa.Engine) -> None:
     assert names(statuses=[JobStatus.FAILED]) == ["1"]
     assert names(statuses=[JobStatus.QUEUED, JobStatus.FAILED], limit=1) == ["5"]
     assert list(listing.jobs()) == [store.get(f"job-{n}") for n in reversed(range(6))]
+
+
+def test_archived_jobs_by_condition_and_jobs_of_older_stacks_are_not_archived(engine: sa.Engine) -> None:
+    store = PostgresJobStore(engine)
+    for n in range(3):
+        store.add(a_job(f"job-{n}", created_at=NOW + timedelta(seconds=n)))
+    store.annotate(replace(store.get("job-1"), archived=True))
+    older = "update jobs set document = document - 'archived' - 'usage' - 'round' - 'properties' where name = 'job-0'"
+    with engine.begin() as connection:
+        connection.execute(sa.text(older))
+    listing = Listing(engine)
+    assert [job.name for job in listing.jobs(archived=False)] == ["job-2", "job-0"]
+    assert [job.name for job in listing.jobs(archived=True)] == ["job-1"]
+    assert [job.name for job in listing.jobs()] == ["job-2", "job-1", "job-0"]
+    assert store.get("job-0") == a_job("job-0")
 
 
 def test_mini_batches_in_order_with_their_ends(engine: sa.Engine) -> None:
