@@ -15,6 +15,7 @@ from scoring.errors import Conflict, NotFound
 from scoring.model import Model
 from scoring.ports import Asset, AssetStore
 from storage.postgres.asset_store import PostgresAssetStore
+from storage.postgres.tables import models
 from tests.contract.memory_assets import MemoryAssetStore
 from tests.contract.values import NOW
 
@@ -127,3 +128,14 @@ class TestPostgresAssetStore(AssetStoreContract):
     @pytest.fixture
     def store(self, engine: sa.Engine) -> AssetStore:
         return PostgresAssetStore(engine)
+
+    def test_a_row_from_before_there_was_an_archive_is_read(self, store: AssetStore, engine: sa.Engine) -> None:
+        old = {"name": "net", "version": "1", "path": "/r/1", "content_hash": "m1", "type": "custom_model", "tags": {}}
+        with engine.begin() as connection:
+            connection.execute(
+                sa.insert(models).values(name="net", version="1", content_hash="m1", document=old, created_at=NOW)
+            )
+        model = store.get(Model, "net")
+        assert (model.version, model.is_archived, model.is_anonymous, model.properties) == ("1", False, False, {})
+        with pytest.raises(NotFound, match="there are: net"):
+            store.get(Model, "nix")
