@@ -1,99 +1,91 @@
-"""A job's folder, and what its workers are told."""
+"""What a worker process is told of its job: variables, options, GPUs, as Azure's scripts expect them."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scoring.compute import workplace
 from scoring.compute.workplace import Workplace
-from scoring.errors import JobFailed
-from scoring.job import Job
-from scoring.manifest import Manifest
-from tests.contract.engine import Engine
+from scoring.deployment import CodeConfiguration
+from scoring.job import Job, JobOutput
+from tests.contract.values import a_job, a_manifest
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return Engine(tmp_path)
-
-
-def told(engine: Engine, job: Job, *, node: str = "node0", process: str = "process000") -> dict[str, object]:
-    place = Workplace(job, engine.folder / "jobs" / job.name)
-    manifest = Manifest(job_name=job.name, mini_batches=())
-    return place.message(node=node, process=process, nodes=3, model_path="/models/net/1", manifest=manifest)
-
-
-def test_a_worker_is_told_what_azure_promises_to_scripts(engine: Engine) -> None:
-    engine.deploy(environment_variables={"SETTING": "7", "AZUREML_MODEL_DIR": "elsewhere"}, logging_level="debug")
-    job = engine.invoke()
-    message = told(engine, job)
-    output = str(engine.folder / "jobs" / job.name / "outputs" / "score")
-    environment = message["environment"]
-    assert isinstance(environment, dict)
-    assert (
-        environment.items()
-        >= {
-            "SETTING": "7",
-            "AZUREML_MODEL_DIR": "/models/net/1",
-            "AZUREML_BI_OUTPUT_PATH": output,
-            "AZUREML_NODE_COUNT": "3",
-            "AZUREML_RUN_ID": job.name,
-            "AZUREML_EXPERIMENT_NAME": "pumps",
-            "AZUREML_ARM_WORKSPACE_NAME": "tidemill",
-        }.items()
+def job(tmp_path: Path) -> Job:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "score.py").touch()
+    job = a_job()
+    code = CodeConfiguration(code=str(tmp_path / "code"), scoring_script="score.py")
+    deployment = replace(
+        job.deployment, code_configuration=code, environment_variables={"A": "1"}, max_concurrency_per_instance=4
     )
-    argv = message["argv"]
-    assert isinstance(argv, list)
-    options = dict(zip(argv[::2], argv[1::2], strict=True))
-    assert (
-        options.items()
-        >= {
-            "--scoring_module_name": "score.py",
-            "--mini_batch_size": "2",
-            "--logging_level": "DEBUG",
-            "--error_threshold": "-1",
-            "--run_invocation_timeout": "30",
-            "--run_max_try": "3",
-            "--append_row_file_name": "predictions.csv",
-            "--output": output,
-        }.items()
+    return replace(job, deployment=deployment, output=JobOutput(path=str(tmp_path / "out")))
+
+
+def told(job: Job, folder: Path, *, node: str = "node0", process: str = "process000") -> dict[str, Any]:
+    workplace = Workplace(job, folder / "job")
+    return workplace.message(
+        node=node, process=process, nodes=3, model_path="/models/net", manifest=a_manifest(job.name)
     )
 
 
-def test_processes_share_the_gpus_in_turn_and_the_deployments_own_choice_wins(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workplace, "gpu_count", lambda: 2)
-    engine.deploy(max_concurrency_per_instance=3)
-    job = engine.invoke()
-    seen = []
-    for node in range(2):
-        for process in range(3):
-            environment = told(engine, job, node=f"node{node}", process=f"process{process:03d}")["environment"]
-            assert isinstance(environment, dict)
-            assert environment["AZ_BATCHAI_GPU_COUNT_FOUND"] == "2"
-            seen.append(environment["CUDA_VISIBLE_DEVICES"])
-    assert seen == ["0", "1", "0", "1", "0", "1"]
-    engine.deploy(environment_variables={"CUDA_VISIBLE_DEVICES": ""})
-    environment = told(engine, engine.invoke())["environment"]
-    assert isinstance(environment, dict)
-    assert environment["CUDA_VISIBLE_DEVICES"] == ""
+def test_a_script_finds_azures_variables(job: Job, tmp_path: Path) -> None:
+    environment = told(replace(job, experiment_name=None), tmp_path)["environment"]
+    assert {name: environment[name] for name in environment if name.startswith(("AZUREML_", "A"))} == {
+        "A": "1",
+        "AZUREML_MODEL_DIR": "/models/net",
+        "AZUREML_BI_OUTPUT_PATH": str(tmp_path / "out"),
+        "AZUREML_NODE_COUNT": "3",
+        "AZUREML_RUN_ID": job.name,
+        "AZUREML_EXPERIMENT_NAME": job.endpoint_name,
+        "AZUREML_EXPERIMENT_ID": job.endpoint_name,
+        "AZUREML_ARM_SUBSCRIPTION": "local",
+        "AZUREML_ARM_RESOURCEGROUP": "local",
+        "AZUREML_ARM_WORKSPACE_NAME": "tidemill",
+    }
+    assert told(replace(job, experiment_name="trial"), tmp_path)["environment"]["AZUREML_EXPERIMENT_NAME"] == "trial"
+    assert environment["MLFLOW_TRACKING_URI"] == (tmp_path / "job" / "mlruns").as_uri()
+    chosen = replace(job, deployment=replace(job.deployment, environment_variables={"MLFLOW_TRACKING_URI": "file:/x"}))
+    assert told(chosen, tmp_path)["environment"]["MLFLOW_TRACKING_URI"] == "file:/x"
 
 
-def test_a_machine_without_gpus_says_nothing_of_them(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workplace, "gpu_count", lambda: 0)
-    environment = told(engine, engine.invoke())["environment"]
-    assert isinstance(environment, dict)
-    assert "CUDA_VISIBLE_DEVICES" not in environment
+def test_a_script_finds_the_drivers_options_in_argv(job: Job, tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for name in ("--logging_level", "--mini_batch_size", "--error_threshold", "--output_action", "--output"):
+        parser.add_argument(name)
+    for name in ("--append_row_file_name", "--scoring_module_name"):
+        parser.add_argument(name)
+    known, _ = parser.parse_known_args(told(job, tmp_path)["argv"])
+    deployment = job.deployment
+    assert vars(known) == {
+        "logging_level": deployment.logging_level.upper(),
+        "mini_batch_size": str(deployment.batch_size),
+        "error_threshold": str(deployment.error_threshold),
+        "output_action": deployment.output_action.value,
+        "output": str(tmp_path / "out"),
+        "append_row_file_name": deployment.output_file_name,
+        "scoring_module_name": "score.py",
+    }
 
 
-def test_the_code_is_copied_and_must_hold_the_script(engine: Engine) -> None:
-    job = engine.invoke()
-    place = Workplace(job, engine.folder / "jobs" / job.name)
-    assert place.script.read_bytes() == (engine.folder / "code" / "score.py").read_bytes()
-    assert place.code != engine.folder / "code"
-    (engine.folder / "code" / "score.py").unlink()
-    with pytest.raises(JobFailed, match=r"the scoring script score.py is not in the code folder"):
-        Workplace(engine.invoke(), engine.folder / "jobs" / "another")
+def test_processes_take_gpus_in_turn(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = Path.glob
+
+    def glob(path: Path, pattern: str) -> Iterator[Path]:
+        return iter([path / "nvidia0", path / "nvidia1"]) if str(path) == "/dev" else looked(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", glob)
+    seen = [
+        told(job, tmp_path, node=f"node{node}", process=f"process{process:03}")["environment"]
+        for node, process in ((0, 0), (0, 1), (0, 2), (1, 1))
+    ]
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in seen] == ["0", "1", "0", "1"]
+    assert {one["AZ_BATCHAI_GPU_COUNT_FOUND"] for one in seen} == {"2"}
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()))
+    assert "CUDA_VISIBLE_DEVICES" not in told(job, tmp_path)["environment"]
