@@ -173,8 +173,8 @@ SCRIPTS = [
         run="while first: pass",
         status=GOOD,
         failed=2,
-        told="run() of score.py took longer than 1 s (retry_settings.timeout)",
-        deployment={"timeout": 1, "max_retries": 1},
+        told="run() of score.py took longer than 2 s (retry_settings.timeout)",
+        deployment={"timeout": 2, "max_retries": 1},
     ),
     Hostile(
         name="recurses for ever",
