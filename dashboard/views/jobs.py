@@ -244,6 +244,7 @@ def lineage(detail: JobDetail) -> dict[str, str]:
     """Where the job came from and what it made, as words."""
     job, read = detail.job, detail.document.get("input") or {}
     deployment = detail.document.get("deployment") or {}
+    size, unit = deployment.get("mini_batch_size", 10), deployment.get("mini_batch_unit")
     versions = f"{read.get('from_version', '')}".replace("None", "the beginning"), read.get("to_version")
     rows = {
         "Endpoint": f"{job['endpoint_name']} / {job['deployment_name']}",
@@ -252,7 +253,7 @@ def lineage(detail: JobDetail) -> dict[str, str]:
         "Input": str(read.get("path", words.NOTHING)),
         "Versions": f"{versions[0]} to {versions[1]}" if versions[1] is not None else "",
         "Joined": ", ".join(read.get("join") or []),
-        "Mini-batch": f"{deployment.get('mini_batch_size', words.NOTHING)} items",
+        "Mini-batch": {"bytes": f"{size / 1024:.0f} KB", "rows": f"{size} rows"}.get(unit, f"{size} items"),
         "Predictions": f"{words.count(detail.predictions)} rows",
         "Output": str((detail.document.get("output") or {}).get("path") or ""),
         "Started": clock(job["started_at"]),
