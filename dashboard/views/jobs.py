@@ -244,7 +244,7 @@ def lineage(detail: JobDetail) -> dict[str, str]:
     """Where the job came from and what it made, as words."""
     job, read = detail.job, detail.document.get("input") or {}
     deployment = detail.document.get("deployment") or {}
-    size, unit = deployment.get("mini_batch_size", 10), deployment.get("mini_batch_unit")
+    size, unit = deployment.get("mini_batch_size", 10), str(deployment.get("mini_batch_unit"))
     versions = f"{read.get('from_version', '')}".replace("None", "the beginning"), read.get("to_version")
     rows = {
         "Endpoint": f"{job['endpoint_name']} / {job['deployment_name']}",
