@@ -121,6 +121,7 @@ class JobLog:
 
     def result(self, job: Job) -> None:
         """The job's end: counts, cost, and where it failed why."""
+        self.sample(at_once=True)
         self.state(job)
         self.progress(job.progress, at_once=True)
         lines = [f"{job.name}: {job.status.value}", job.status_reason or "", counts_line(job.progress)]
@@ -140,9 +141,9 @@ class JobLog:
         """An error of tidemill itself."""
         self._write(OWN_ERRORS, self._stamped(text))
 
-    def sample(self) -> None:
+    def sample(self, *, at_once: bool = False) -> None:
         """Note how far the scripts' logs have come: prints carry no time, and the merged view needs one."""
-        if time.monotonic() - self._sampled_at < _SAMPLE_SECONDS:
+        if not at_once and time.monotonic() - self._sampled_at < _SAMPLE_SECONDS:
             return
         self._sampled_at = time.monotonic()
         try:

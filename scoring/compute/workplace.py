@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -75,7 +76,8 @@ class Workplace:
         if path.exists() and path.stat().st_size > _LOG_KEPT:
             return
         with path.open("a", encoding="utf-8") as file:
-            file.write(f"{worker}: mini-batch {index}, try {tries}: {error}\n{traceback or ''}\n")
+            at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            file.write(f"{at} {worker}: mini-batch {index}, try {tries}: {error}\n{traceback or ''}\n")
 
     def cut_long_logs(self, node: str, process: str) -> None:
         """Keep the beginning of what a process printed when it gets out of hand: a disk is not filled by prints."""

@@ -146,3 +146,11 @@ def test_growth_of_the_scripts_logs_is_noted(log: JobLog, tmp_path: Path, monkey
     name = "logs/user/stdout/node0/process000.stdout.txt"
     assert [note["sizes"] for note in notes] == [{name: 2}, {name: 5}]
     assert notes[0]["at"] == NOW.timestamp()
+    with printed.open("a") as file:
+        file.write("d\n")
+    monkeypatch.setattr("scoring.job_log.time.monotonic", lambda: 0.0)
+    log.sample()  # too soon
+    log.result(a_job())
+    assert json.loads((tmp_path / "logs" / "sys" / "log_times.jsonl").read_text().splitlines()[-1])["sizes"] == {
+        name: 7
+    }
