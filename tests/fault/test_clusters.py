@@ -85,6 +85,7 @@ def test_a_second_job_waits_for_the_only_instance_and_says_so(engine: Engine, co
     try:
         reasons = lambda: {str(engine.jobs.get(job.name).status_reason) for job in (first, second)}  # noqa: E731
         wait_for(lambda: any("waits for an instance of compute cluster" in r for r in reasons()), "the second to wait")
+        assert {engine.jobs.get(job.name).status for job in (first, second)} >= {JobStatus.PROVISIONING}
         assert len(compute.fleet.nodes("cluster")) == 1
     finally:
         go.touch()

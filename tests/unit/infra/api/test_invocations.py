@@ -54,15 +54,6 @@ def test_the_answer_is_what_azures_scripts_read(service: Service) -> None:
     assert (canceled.status_code, canceled.json()["properties"]["status"]) == (202, "Canceled")
 
 
-def test_the_answer_has_azures_headers(service: Service) -> None:
-    service.ready()
-    answer = post(service, {"Dataset": {"DataInputType": "DataUrl", "Path": str(service.data)}})
-    assert answer.status_code == 201
-    assert answer.headers["location"].endswith(f"/batch-endpoints/pumps/jobs/{answer.json()['name']}")
-    assert answer.headers["azureml-model-deployment"] == "torch"
-    assert answer.headers["x-ms-request-id"]
-
-
 @pytest.mark.parametrize("path", ["Path", "path", "PATH"])
 def test_the_older_generation(service: Service, path: str) -> None:
     service.ready()

@@ -166,6 +166,10 @@ def test_only_an_mlflow_model_is_deployed_without_a_script(service: Service) -> 
     (service.model / "MLmodel").write_text("flavors: {}\n")
     shown = service.http.post("/batch-endpoints/pumps/deployments", json=body).json()
     assert shown["code_configuration"] is None
+    # with a script of its own it is loaded by that
+    body["code_configuration"] = service.deployment()["code_configuration"]
+    shown = service.http.post("/batch-endpoints/pumps/deployments", json=body).json()
+    assert shown["code_configuration"]["scoring_script"] == "score.py"
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------
