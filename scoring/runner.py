@@ -273,7 +273,8 @@ class _Pass:
         if news.status is not None and job.may_move(news.status):
             counted.pace = Pace(sum(result.items for result in counted.results.values()), time.monotonic())
             self._log.state(self._held.save(job.moved(news.status, reason=news.phase)))
-        elif news.phase is not None and news.status in {None, job.status} and news.phase != job.status_reason:
+        elif news.phase not in {None, job.status_reason} and job.status is not JobStatus.CANCEL_REQUESTED:
+            # such as instances that were taken away: the job is Running, and waits
             self._log.state(self._held.save(replace(job, status_reason=news.phase)))
 
     def _ended(self, manifest: Manifest, counted: _Counted, result: MiniBatchResult) -> None:
