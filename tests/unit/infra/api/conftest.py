@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 
 from infra.api.app import create_app
 from infra.api.parts import Loop, ServiceParts
-from scoring.errors import Conflict
 from scoring.minibatch import InputItem
 from storage.datastores import Datastores
 from storage.references import References
@@ -21,6 +20,7 @@ from storage.registry import Registry
 from tests.contract.memory import MemoryCatalog, MemoryInputReader, MemoryJobStore, MemoryScheduleStore, MemorySink
 from tests.contract.memory import SettableClock as Clock
 from tests.contract.memory_assets import MemoryAssetStore
+from tests.contract.memory_tokens import MemoryTokenStore
 
 
 @dataclass
@@ -68,25 +68,6 @@ class MemoryListing:
 
     def schedules(self):
         return list(self.schedule_store._schedules.values())
-
-
-class MemoryTokenStore:
-    def __init__(self) -> None:
-        self.away: Exception | None = None
-        self._tokens: dict[str, Any] = {}
-
-    def add(self, token: Any) -> None:
-        if token.name in self._tokens:
-            raise Conflict(f"there is a token named {token.name} already")
-        self._tokens[token.name] = token
-
-    def all(self) -> list[Any]:
-        if self.away is not None:
-            raise self.away
-        return list(self._tokens.values())
-
-    def delete(self, name: str) -> None:
-        self._tokens.pop(name, None)
 
 
 @dataclass
