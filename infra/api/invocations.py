@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import uuid_utils
@@ -135,10 +136,11 @@ def invoked(
 def _placed(error: InvalidInput, spec: InvocationSpec, document: Document) -> InvalidInput:
     """What is said of `input.path` is said of the field that the caller wrote it in."""
     kind, _, field = (error.place or "").partition(".")
-    named = {"input": spec.inputs, "output": spec.outputs}.get(kind)
+    several: dict[str, Sequence[str]] = {"input": list(spec.inputs), "output": list(spec.outputs)}
+    named = several.get(kind)
     if named is None or not field or (not named and kind not in document.value):
         return error
-    path = (f"{kind}s", next(iter(named)), field) if named else (kind, field)
+    path = (f"{kind}s", named[0], field) if named else (kind, field)
     return document.refusal(path, str(error).removeprefix(f"{error.place}: "))
 
 
