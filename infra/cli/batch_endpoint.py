@@ -63,14 +63,15 @@ def update(name: str, file: str | None, defaults: tuple[str, ...], changes: Chan
         document = Document(value=client.batch_endpoints.show(name))
         if file is not None:
             given = written(file, (), name=name)
-            parse(EndpointSpec, given)
+            body(parse(EndpointSpec, given))  # says which of the file's keys have no effect
             for key, value in given.value.items():
                 document = document.with_value((key,), value, origin=given.place((key,)) or file)
         for pair in defaults:
             document = document.with_settings([f"defaults.{pair}"])
         document = changes.applied(document)
         spec = parse(EndpointSpec, document)
-        return client.batch_endpoints.update(name, body(spec))
+        # `show` adds keys that have no effect; nobody need be told of those
+        return client.batch_endpoints.update(name, spec.model_dump(mode="json", exclude_none=True))
 
 
 @batch_endpoint.command()
