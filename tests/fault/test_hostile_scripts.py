@@ -281,7 +281,7 @@ def test_it_ends_as_documented(
 def test_after_all_of_them_a_good_script_is_scored(engine: Engine, compute: LocalCompute) -> None:
     """In one compute, kept warm: what one script did to its process reaches no other."""
     engine.catalog.put(replace(engine.catalog.compute("cluster"), idle_time_before_scale_down=60))
-    for name in ("leaves threads running", "changes the working directory", "kills its parent process"):
+    for name in ("kills its parent process", "changes the working directory", "leaves threads running"):
         engine.deploy(next(h for h in SCRIPTS if h.name == name).script, max_retries=1)
         engine.files(FILES)
         engine.invoke()
