@@ -39,12 +39,13 @@ def test_init_comes_first_and_shutdown_last_once_in_each_process(
 ) -> None:
     script = """
         import os
+        from typing import List
         def told(word):
             with open(os.environ["NOTES"], "a") as file:
                 file.write(f"{os.getpid()} {word}\\n")
         def init():
             told("init")
-        def run(mini_batch):
+        def run(mini_batch: List[str]) -> "pandas.DataFrame":
             assert all(os.path.isabs(path) and os.path.isfile(path) for path in mini_batch)
             told(f"run {len(mini_batch)}")
             return mini_batch

@@ -23,7 +23,7 @@ def job(tmp_path: Path) -> Job:
     job = a_job()
     code = CodeConfiguration(code=str(tmp_path / "code"), scoring_script="score.py")
     deployment = replace(
-        job.deployment, code_configuration=code, environment_variables={"A": "1"}, max_concurrency_per_instance=4
+        job.deployment, code_configuration=code, environment_variables={"A": "$HOME"}, max_concurrency_per_instance=4
     )
     return replace(job, deployment=deployment, output=JobOutput(path=str(tmp_path / "out")))
 
@@ -38,7 +38,7 @@ def told(job: Job, folder: Path, *, node: str = "node0", process: str = "process
 def test_a_script_finds_azures_variables(job: Job, tmp_path: Path) -> None:
     environment = told(replace(job, experiment_name=None), tmp_path)["environment"]
     assert {name: environment[name] for name in environment if name.startswith(("AZUREML_", "A"))} == {
-        "A": "1",
+        "A": "$HOME",
         "AZUREML_MODEL_DIR": "/models/net",
         "AZUREML_BI_OUTPUT_PATH": str(tmp_path / "out"),
         "AZUREML_NODE_COUNT": "3",
