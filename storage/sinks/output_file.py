@@ -50,10 +50,11 @@ class OutputFile:
         parts = [path for result in in_order(results) for path in output_paths(result)]
         rows = sum(result.rows for result in results if result.rows_path is not None)
         target = self._target(job)
+        half = target.with_name(f".{target.name}.{job.name}.tmp")
         if self._is_done(job, target):
+            half.unlink(missing_ok=True)  # a crash came between the file's two names
             return rows
         target.parent.mkdir(parents=True, exist_ok=True)
-        half = target.with_name(f".{target.name}.{job.name}.tmp")
         with half.open("wb") as file:
             formats.write(job.deployment, parts, file)
             file.flush()
