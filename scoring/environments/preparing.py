@@ -43,6 +43,10 @@ class Installer(Protocol):
         check: Callable[[], None],
     ) -> Resolved | Reason: ...
 
+    def has_foreign_wheel(
+        self, line: str, *, options: Sequence[str], offline: bool, check: Callable[[], None]
+    ) -> bool: ...
+
     def make(self, folder: Path, python: Interpreter, *, log: Path, check: Callable[[], None]) -> Reason | None: ...
 
     def install(
@@ -302,14 +306,27 @@ class _Search:
             self.sources.discard(package)
             self._unbuildable.add(package)
         elif reason.trouble is Trouble.NO_FIT:
-            bare = no_wheel_at_all(reason.line)
-            if bare is not None and bare not in self._unbuildable | self.sources:
+            bare = self._only_a_source(reason)
+            if bare is None:
+                self._move(reason, to_move(self.pins, reason.line))
+            else:
                 self.watch.note(f"{bare} has no wheel: it is built from its source")
                 self.sources.add(bare)
-            else:
-                self._move(reason, to_move(self.pins, reason.line))
         else:
             raise _failed(reason)
+
+    def _only_a_source(self, reason: Reason) -> str | None:
+        """The package that has nothing but its source. uv says the same of one whose wheels are for other Pythons."""
+        name, version = no_wheel_at_all(reason.line) or (None, None)
+        if name is None or name in self._unbuildable | self.sources:
+            return None
+        is_compiled = self.installer.has_foreign_wheel(
+            name if version is None else f"{name}=={version}",
+            options=self.wanted.options,
+            offline=self.offline,
+            check=self.watch.check,
+        )
+        return None if is_compiled else name
 
     def _move(self, reason: Reason, names: frozenset[str]) -> None:
         if not names:

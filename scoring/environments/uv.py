@@ -27,6 +27,7 @@ INSTALL_LIMIT = 3600.0
 _LOOK_LIMIT = 60.0
 _FETCH_LIMIT = 180.0
 _POLL_SECONDS = 0.05
+_OTHER_PYTHONS = ("3.8", "3.6", "3.10", "3.12")
 _END_LIMIT = 5.0
 
 # a build step of a package may run anything: it must not see where the stack's databases are; the stack's mark stays,
@@ -117,6 +118,20 @@ class Uv:
             lines = [line.strip() for line in found.read_text(encoding="utf-8").splitlines()]
         return Resolved(lines=tuple(line for line in lines if line and not line.startswith(("#", "-"))))
 
+    def has_foreign_wheel(self, line: str, *, options: Sequence[str], offline: bool, check: Callable[[], None]) -> bool:
+        """Whether a requirement has a wheel for another Python: such a package is compiled, and hard to build."""
+        with tempfile.TemporaryDirectory(prefix="tidemill-probe-") as folder:
+            wanted = Path(folder) / "wanted.txt"
+            wanted.write_text("\n".join([*options, line]) + "\n", encoding="utf-8")
+            for version in _OTHER_PYTHONS:
+                ended = self._run(
+                    "pip", "compile", "--no-deps", "--only-binary", ":all:", "--python-version", version,
+                    *_offline(offline), str(wanted), limit=_LOOK_LIMIT, check=check,
+                )  # fmt: skip
+                if ended.code == 0:
+                    return True
+        return False
+
     def make(self, folder: Path, python: Interpreter, *, log: Path, check: Callable[[], None]) -> Reason | None:
         """An empty environment in `folder`, which may be renamed later."""
         ended = self._run(
@@ -159,6 +174,8 @@ class Uv:
     ) -> _Ended:
         self._program = self._program or uv_program()
         environment = {**self._environment, "UV_HTTP_RETRIES": self._environment.get("UV_HTTP_RETRIES", str(retries))}
+        if arguments[:2] != ("python", "install"):
+            environment["UV_PYTHON_DOWNLOADS"] = "never"  # only when asked, and within that limit
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             process = subprocess.Popen(
                 [str(self._program), "--color", "never", "--no-progress", *arguments],

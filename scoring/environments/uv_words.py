@@ -97,12 +97,12 @@ def _is_noise(line: str) -> bool:
     return line.startswith(("warning:", "Using ", "Resolved ", "DEBUG", "TRACE"))
 
 
-def no_wheel_at_all(line: str) -> str | None:
-    """The package of which a reason says that the version that is wanted has only a source, for any machine.
+def no_wheel_at_all(line: str) -> tuple[str, str | None] | None:
+    """The package, and the one version of it, of which a reason says that it may have nothing but its source.
 
-    Not one of which old versions are so: others will do.
+    Not a package of which only some versions are so: others will do.
     """
     found = re.search(
-        r"(?<![^\s])([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==[^\s,*]+)? has no usable wheels", line
+        r"(?<![^\s])([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:==([^\s,*]+))? has no usable wheels", line
     )
-    return normalized(found[1]) if found else None
+    return (normalized(found[1]), found[2]) if found else None

@@ -47,6 +47,9 @@ class Installer:
     def resolve(self, requirements: Sequence[str], **_: Any) -> Resolved | Reason:
         return self.broken or Resolved(lines=tuple(requirements))
 
+    def has_foreign_wheel(self, line: str, **_: Any) -> bool:
+        return False
+
     def make(self, folder: Path, python: Interpreter, **_: Any) -> Reason | None:
         (folder / "bin").mkdir()
         (folder / "bin" / "python").symlink_to(python.path)

@@ -85,8 +85,8 @@ def test_versions_are_no_addresses() -> None:
 
 
 def test_a_package_without_any_wheel() -> None:
-    assert no_wheel_at_all("docopt==0.6.2 has no usable wheels and you require docopt") == "docopt"
-    assert no_wheel_at_all("Pyyaml has no usable wheels and you require pyyaml") == "pyyaml"
+    assert no_wheel_at_all("docopt==0.6.2 has no usable wheels and you require docopt") == ("docopt", "0.6.2")
+    assert no_wheel_at_all("Pyyaml has no usable wheels and you require pyyaml") == ("pyyaml", None)
     assert no_wheel_at_all("pyyaml<=3.13 has no usable wheels and only the following") is None
-    assert no_wheel_at_all("a==1.0 depends on b==4.8 and b==4.8 has no usable wheels") == "b"
+    assert no_wheel_at_all("a==1.0 depends on b==4.8 and b==4.8 has no usable wheels") == ("b", "4.8")
     assert no_wheel_at_all("torch==1.0 has no wheels with a matching Python ABI tag") is None
