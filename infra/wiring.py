@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,9 @@ from infra.settings import Settings
 if TYPE_CHECKING:
     from infra.api.parts import ServiceParts
     from ingestion.checkpoint import Progress
+    from ingestion.counted_letters import CountedLetters
     from ingestion.kafka.publisher import KafkaReadingPublisher
+    from ingestion.letter_desk import LetterDesk
     from ingestion.sensors.faults import FaultEpisode
     from scoring.compute.fleet import Fleet
     from scoring.deployment import Deployment
@@ -331,6 +335,36 @@ def stream_progress(settings: Settings) -> Mapping[int, Progress]:
 
     stream = settings.stream
     return read_progress(
+        settings.paths.lake, settings.paths.stream_state, stream.name, stream.topics.readings, stream.topics.partitions
+    )
+
+
+@contextmanager
+def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
+    """Where dead letters are looked at, replayed and discarded."""
+    from ingestion.kafka.letter_topic import KafkaLetterTopic
+    from ingestion.letter_desk import LetterDesk
+    from storage.lake.letter_decisions import LakeDecisions
+
+    topics = settings.stream.topics
+    topic = KafkaLetterTopic(kafka_bootstrap(settings), topics.dead_letters, topics.readings)
+    try:
+        yield LetterDesk(
+            topic,
+            LakeDecisions(settings.paths.lake, topics.dead_letters),
+            lambda: counted_letters(settings),
+            now=lambda: datetime.now(UTC),
+        )
+    finally:
+        topic.close()
+
+
+def counted_letters(settings: Settings) -> CountedLetters:
+    """The dead letters whose replay the stream has committed."""
+    from storage.lake.stream_state import read_counted_letters
+
+    stream = settings.stream
+    return read_counted_letters(
         settings.paths.lake, settings.paths.stream_state, stream.name, stream.topics.readings, stream.topics.partitions
     )
 

@@ -115,6 +115,23 @@ def read_head(data: bytes) -> Progress:
         return _head(_metadata(stream.schema))
 
 
+def annotated(state: bytes, name: str, text: str) -> bytes:
+    """The state of a checkpoint with a text beside it, which `unpack` passes over and `annotation` finds."""
+    with pa.ipc.open_stream(state) as stream:
+        schema, row = stream.schema, stream.read_next_batch()
+    schema = schema.with_metadata({**(schema.metadata or {}), name.encode(): text.encode()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as written:
+        written.write_batch(row.replace_schema_metadata(schema.metadata))
+    return bytes(sink.getvalue())
+
+
+def annotation(state: bytes, name: str) -> str | None:
+    """What `annotated` put beside the state under this name."""
+    with pa.ipc.open_stream(state) as stream:
+        return _metadata(stream.schema).get(name)
+
+
 def _metadata(schema: pa.Schema) -> dict[str, str]:
     metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     if metadata.get("format") != _FORMAT:

@@ -53,6 +53,9 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None: ...
 
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
 
 class Message(NamedTuple):
     """A Record to keep. `timestamp` is -1 where the record has none."""
@@ -61,6 +64,7 @@ class Message(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +132,8 @@ class _Columns:
 
     def message(self, index: int) -> Message:
         stamp = int(self.stamps_ms[index])
-        return Message(int(self.offsets[index]), stamp, self.keys[index], self.values[index])
+        headers = self.records[index].headers
+        return Message(int(self.offsets[index]), stamp, self.keys[index], self.values[index], headers)
 
 
 @dataclass(frozen=True, slots=True)

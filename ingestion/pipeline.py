@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from ingestion.aggregator import Aggregator
+from ingestion.counted_letters import CountedLetters
 from ingestion.idleness import Idleness
 from ingestion.intake import DeadLetter, Record, sift
 from ingestion.ports import DeadLetterQueue, WindowCommit, WindowSink
@@ -37,6 +38,7 @@ class _Partition:
     aggregator: Aggregator
     next_offset: int
     idleness: Idleness
+    letters: CountedLetters
 
 
 class Pipeline:
@@ -71,12 +73,16 @@ class Pipeline:
             checkpoint = self._sink.restore(partition)
             self._dead_letters.restore(partition)
             topic, window = self._settings.topics.readings, self._settings.window
+            letters = CountedLetters()
             if checkpoint is None:
                 aggregator, position = Aggregator(window, topic, partition), earliest[partition]
             else:
                 aggregator, position = Aggregator.restored(window, topic, checkpoint), checkpoint.next_offset
+                letters = CountedLetters.held_by(checkpoint.state)
             idleness = Idleness(self._settings.idle_timeout.total_seconds(), self._monotonic())
-            self._partitions[partition] = _Partition(aggregator=aggregator, next_offset=position, idleness=idleness)
+            self._partitions[partition] = _Partition(
+                aggregator=aggregator, next_offset=position, idleness=idleness, letters=letters
+            )
         return {partition: held.next_offset for partition, held in self._partitions.items()}
 
     def drop(self) -> None:
@@ -98,10 +104,12 @@ class Pipeline:
             messages = [message for message in messages if message.offset >= held.next_offset]
         if not messages:
             return
+        next_offset = messages[-1].offset + 1
+        messages = held.letters.pick(messages, self._settings.topics.dead_letters)
         intake = sift(partition, messages, self._settings)
         held.aggregator.refuse(intake.refused)
         folded = held.aggregator.fold(intake.readings, intake.offsets)
-        held.next_offset = messages[-1].offset + 1
+        held.next_offset = next_offset
         held.idleness.heard(intake.readings.column("machine_id").unique().to_pylist(), self._monotonic())
 
         self._letters.extend(intake.dead_letters)
@@ -140,7 +148,8 @@ class Pipeline:
         checkpoints = []
         for partition in sorted(self._dirty):
             held = self._partitions[partition]
-            checkpoints.append(held.aggregator.save(held.next_offset, now))
+            saved = held.aggregator.save(held.next_offset, now)
+            checkpoints.append(replace(saved, state=held.letters.written_into(saved.state)))
         windows = pa.concat_tables([WINDOW_SCHEMA.empty_table(), *self._windows])
         late = pa.concat_tables([LATE_SCHEMA.empty_table(), *self._late])
         self._sink.commit(WindowCommit(windows=windows, late=late, checkpoints=checkpoints))

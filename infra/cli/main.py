@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("infra.cli.replay:replay", "Publish recorded CSV or Parquet files as readings."),
     "topics": Entry("infra.cli.topics:topics", "Create and show the Kafka topics."),
     "stream": Entry("infra.cli.stream:stream", "Run the stream worker; show its progress."),
+    "dlq": Entry("infra.cli.dlq:dlq", "Dead letters: list, show, replay after a fix, discard."),
     # stores
     "load": Entry("infra.cli.load:load", "Load static data (sites, machines, sensors, maintenance) from CSV files."),
     "migrate": Entry("infra.cli.migrate:migrate", "Bring the database's schema up to date."),

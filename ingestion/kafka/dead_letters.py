@@ -7,6 +7,7 @@ origin-topic, origin-partition, origin-offset, origin-timestamp   where it came 
 rows                                                        indexes of the refused rows of a batch message, `0,4,17`
 part                                                        number of the letter among those of one message, from 0
 original-size, original-sha256                              where the value was too long for the topic and was cut
+replay-of                                                   of a replayed message that was refused again: its letter
 original-value                                              `null` where key and value were both null: sent as empty
 
 A letter of partition p lies in partition p. A worker that crashes between a letter and its commit meets the message
@@ -21,6 +22,7 @@ from datetime import timedelta
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from ingestion.counted_letters import REPLAY_OF
 from ingestion.errors import TryAgain
 from ingestion.intake import DeadLetter
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
@@ -171,6 +173,9 @@ class KafkaDeadLetterQueue:
         }
         if letter.rows is not None:
             told["rows"] = ",".join(str(row) for row in letter.rows)
+        for name, held in letter.message.headers:
+            if name == REPLAY_OF:
+                told["replay-of"] = held.decode(errors="replace")
         if letter.message.value is None and letter.message.key is None:
             told["original-value"] = "null"
         if len(value) > self._longest:

@@ -20,6 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from ingestion.checkpoint import Progress, read_head
+from ingestion.counted_letters import CountedLetters
 from ingestion.errors import TryAgain
 from storage.lake.tables import WINDOWS
 
@@ -122,6 +123,12 @@ def read_progress(
     lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int
 ) -> Mapping[int, Progress]:
     """Progress of each partition of the stream that has committed. Nothing is locked: the worker goes on meanwhile."""
+    states = read_states(lake_root, state_root, stream, topic, partitions)
+    return {partition: read_head(state) for partition, state in states.items()}
+
+
+def read_states(lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int) -> Mapping[int, bytes]:
+    """The committed state of each partition of the stream, all of one version of the table."""
     path = WINDOWS.path(lake_root)
     for attempt in range(3):
         try:
@@ -129,7 +136,7 @@ def read_progress(
         except TableNotFoundError:
             return {}
         try:
-            return _progress_at(table, state_root, stream, topic, partitions)
+            return _states_at(table, state_root, stream, topic, partitions)
         except TryAgain:
             # superseded and deleted while we looked: the next snapshot names another
             if attempt == 2:
@@ -137,13 +144,19 @@ def read_progress(
     raise AssertionError("unreachable")
 
 
-def _progress_at(
-    table: DeltaTable, state_root: Path, stream: str, topic: str, partitions: int
-) -> Mapping[int, Progress]:
+def read_counted_letters(lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int) -> CountedLetters:
+    """The dead letters whose replay the stream has committed, of all partitions."""
+    found = CountedLetters()
+    for state in read_states(lake_root, state_root, stream, topic, partitions).values():
+        found.merge(CountedLetters.held_by(state))
+    return found
+
+
+def _states_at(table: DeltaTable, state_root: Path, stream: str, topic: str, partitions: int) -> Mapping[int, bytes]:
     found = {}
     for partition in range(partitions):
         ids = PartitionIds(stream=stream, topic=topic, partition=partition)
         state_hash = table.transaction_version(ids.state)
         if state_hash is not None:
-            found[partition] = read_head(read_state(state_root, ids, state_hash))
+            found[partition] = read_state(state_root, ids, state_hash)
     return found

@@ -47,6 +47,22 @@ FAULT_SCHEMA = pa.schema(
 )
 """The simulator's ground truth: what was really wrong, and when."""
 
+LETTER_DECISION_SCHEMA = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),  # the dead-letter topic
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("action", pa.string(), nullable=False),  # replay, discard
+        pa.field("by", pa.string(), nullable=False),
+        pa.field("why", pa.string()),
+        pa.field("decided_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("target_partition", pa.int32()),  # of the readings topic, where it is replayed
+        pa.field("key", pa.binary()),  # in place of the message's own
+        pa.field("patch", pa.string()),  # a JSON merge patch
+    ]
+)
+"""What was decided of a dead letter: one row a letter, and it stands."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LakeTable:
@@ -63,5 +79,6 @@ WINDOWS = LakeTable(name="windows", schema=WINDOW_SCHEMA.append(DATE))
 LATE_READINGS = LakeTable(name="late_readings", schema=LATE_SCHEMA.append(DATE))
 PREDICTIONS = LakeTable(name="predictions", schema=PREDICTION_SCHEMA.append(DATE))
 FAULTS = LakeTable(name="faults", schema=FAULT_SCHEMA.append(DATE))
+LETTER_DECISIONS = LakeTable(name="letter_decisions", schema=LETTER_DECISION_SCHEMA.append(DATE))
 
-TABLES = {table.name: table for table in (WINDOWS, LATE_READINGS, PREDICTIONS, FAULTS)}
+TABLES = {table.name: table for table in (WINDOWS, LATE_READINGS, PREDICTIONS, FAULTS, LETTER_DECISIONS)}

@@ -24,7 +24,6 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -38,6 +37,7 @@ from ingestion.checkpoint import Checkpoint
 from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit
 from storage.lake.creation import opened
+from storage.lake.part_files import statistics
 from storage.lake.stream_state import (
     PartitionIds,
     fsync_folder,
@@ -50,8 +50,6 @@ from storage.lake.tables import LATE_READINGS, WINDOWS, LakeTable
 
 CHECKPOINT_INTERVAL = 25
 """Delta commits between two checkpoints of the log, so that opening and committing do not slow down with its length."""
-
-_STATISTICS = ("machine_id", "sensor_id", "window_start", "window_end", "event_time")
 
 
 class LakeWindowSink:
@@ -166,6 +164,10 @@ class AppendTable:
         version: int | None = self._table.transaction_version(application)
         return version
 
+    def rows(self) -> pa.Table:
+        """Every row of the snapshot."""
+        return self._table.to_pyarrow_table()
+
     def append(self, rows: pa.Table, transactions: Sequence[Transaction]) -> None:
         """One commit of rows (partition column included) and transactions. Raises Fenced on a concurrent one."""
         added = [self._write(part, date) for date, part in _by_date(rows)]
@@ -200,7 +202,7 @@ class AppendTable:
             partition_values={"date": date},
             modification_time=int(time.time() * 1000),
             data_change=True,
-            stats=json.dumps(_statistics(rows)),
+            stats=json.dumps(statistics(rows)),
         )
 
     def _sync_log(self, before: int) -> None:
@@ -228,24 +230,3 @@ def _by_date(rows: pa.Table) -> Iterable[tuple[str, pa.Table]]:
     for date in sorted(pc.unique(rows["date"]).to_pylist()):
         part = rows.filter(pc.equal(rows["date"], date)).drop_columns(["date"])
         yield date.isoformat(), part.sort_by([(name, "ascending") for name in order])
-
-
-def _statistics(rows: pa.Table) -> dict[str, Any]:
-    least: dict[str, Any] = {}
-    greatest: dict[str, Any] = {}
-    for name in _STATISTICS:
-        if name in rows.column_names:
-            extremes = pc.min_max(rows[name])
-            least[name] = _plain(extremes["min"].as_py())
-            greatest[name] = _plain(extremes["max"].as_py())
-    return {
-        "numRecords": rows.num_rows,
-        "minValues": least,
-        "maxValues": greatest,
-        "nullCount": dict.fromkeys(least, 0),
-    }
-
-
-def _plain(value: Any) -> Any:
-    # timestamps as the Delta protocol writes them
-    return value if isinstance(value, str) else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

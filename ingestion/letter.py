@@ -1,0 +1,106 @@
+"""A dead letter as it is read back, and the message that replays it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ingestion.codec import decode_arrow, encode_batch
+from ingestion.counted_letters import LetterId
+from ingestion.errors import InvalidInput, PoisonMessage
+from ingestion.reading import READING_SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """One letter of the dead-letter topic.
+
+    stored_at      when the broker took it
+    origin         topic, partition and offset of the message that was refused
+    rows           indexes of the refused rows of a batch message; None where the whole message was refused
+    original_size  bytes of the message, where it was too long to be kept whole: `value` is its beginning
+    replay_of      the letter that the refused message was a replay of
+    """
+
+    id: LetterId
+    stored_at: datetime
+    reason: str
+    detail: str
+    origin: tuple[str, int, int]
+    key: bytes | None
+    value: bytes | None
+    rows: tuple[int, ...] | None = None
+    original_size: int | None = None
+    replay_of: str | None = None
+
+    @property
+    def machine(self) -> str | None:
+        """The machine as the key says."""
+        return None if self.key is None else self.key.decode(errors="replace")
+
+
+def replayed_value(letter: Letter, patch: Mapping[str, Any] | None) -> bytes:
+    """What is published: the original bytes, or the refused rows alone of a batch message; patched, where asked for.
+
+    patch  a JSON merge patch (RFC 7396) of the reading, or of each refused row
+
+    Raises InvalidInput where there is nothing that could be replayed, or the patch does not fit.
+    """
+    if letter.original_size is not None:
+        raise InvalidInput(
+            f"letter {letter.id} holds {len(letter.value or b''):,} of {letter.original_size:,} bytes: the message was "
+            "too long to be kept; send it again from its source, and discard the letter"
+        )
+    if not letter.value:
+        raise InvalidInput(
+            f"letter {letter.id} is of a message without a value: there is nothing to replay; discard it"
+        )
+    if letter.rows is not None:
+        return _rows(letter, letter.value, letter.rows, patch)
+    if patch is None:
+        return letter.value
+    try:
+        found = json.loads(letter.value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"letter {letter.id} cannot be patched: it is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise InvalidInput(f"letter {letter.id} cannot be patched: it is not a JSON object")
+    return json.dumps(merged(found, patch), allow_nan=False, ensure_ascii=False).encode()
+
+
+def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """RFC 7396: null takes a field away, an object is merged, everything else takes the field's place."""
+    result = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping):
+            before = result.get(name)
+            result[name] = merged(before if isinstance(before, Mapping) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+def _rows(letter: Letter, value: bytes, rows: tuple[int, ...], patch: Mapping[str, Any] | None) -> bytes:
+    try:
+        batch = decode_arrow(value).take(pa.array(rows))
+    except (PoisonMessage, pa.ArrowIndexError) as error:
+        raise InvalidInput(f"the refused rows of letter {letter.id} cannot be read: {error}") from None
+    for name, held in (patch or {}).items():
+        if name not in READING_SCHEMA.names:
+            raise InvalidInput(f"the patch names {name!r}; a row has {', '.join(READING_SCHEMA.names)}")
+        place = READING_SCHEMA.names.index(name)
+        kind = READING_SCHEMA.field(name).type
+        try:
+            scalar = pa.scalar(datetime.fromisoformat(held) if pa.types.is_timestamp(kind) and held else held, kind)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise InvalidInput(f"the patch's {name} {held!r} is no {kind}: {error}") from None
+        column = pa.repeat(scalar, batch.num_rows)
+        batch = batch.set_column(place, pa.field(name, kind), column)
+    return encode_batch(batch)

@@ -1,0 +1,30 @@
+"""Statistics of a part file as the Delta log keeps them, by which readers pass files over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_COLUMNS = ("machine_id", "sensor_id", "window_start", "window_end", "event_time", "job_name")
+
+
+def statistics(rows: pa.Table) -> dict[str, Any]:
+    """Rows, and least, greatest and nulls of the columns that are asked for: the ids and the times."""
+    least: dict[str, Any] = {}
+    greatest: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for name in _COLUMNS:
+        if name in rows.column_names:
+            nulls[name] = rows[name].null_count
+            extremes = pc.min_max(rows[name])
+            if extremes["min"].is_valid:
+                least[name] = _plain(extremes["min"].as_py())
+                greatest[name] = _plain(extremes["max"].as_py())
+    return {"numRecords": rows.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
+
+
+def _plain(value: Any) -> Any:
+    # timestamps as the Delta protocol writes them
+    return value if isinstance(value, str) else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
