@@ -13,6 +13,7 @@ from ingestion.errors import PoisonMessage
 from ingestion.intake import Message, sift
 from ingestion.reading import READING_SCHEMA, Reading, to_record_batch
 from ingestion.settings import StreamSettings
+from tests.effort import examples
 
 text = st.text(min_size=1, max_size=20)
 readings = st.builds(
@@ -61,7 +62,7 @@ wild = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(wild)
 def test_damage_is_refused_with_a_known_reason(value: bytes) -> None:
     reason = None
@@ -75,7 +76,7 @@ def test_damage_is_refused_with_a_known_reason(value: bytes) -> None:
     assert reason is None or reason in REASONS
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(st.one_of(st.none(), st.just(b"m"), st.binary(max_size=3)), wild), max_size=6))
 def test_the_intake_accounts_for_every_message(messages: list[tuple[bytes | None, bytes]]) -> None:
     stamp = int((datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=1)).timestamp() * 1000)

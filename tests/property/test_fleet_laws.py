@@ -14,6 +14,7 @@ from ingestion.sensors.delivery import Delivery, DeliveryShares, Message
 from ingestion.sensors.faults import FaultPlan
 from ingestion.sensors.fleet import Fleet, FleetSpec, episodes_of
 from ingestion.sensors.machine import BLOCK
+from tests.effort import examples
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # over the end of a block, where the state of one is handed to the next
@@ -48,7 +49,7 @@ lengths = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.sampled_from([1, 2]), lengths)
 def test_readings_do_not_depend_on_slices(seed: int, cuts: list[timedelta]) -> None:
     assert readings(fleet(seed), cuts) == WHOLE[seed]
@@ -58,7 +59,7 @@ def test_another_seed_is_another_plant() -> None:
     assert all(WHOLE[1][machine] != WHOLE[2][machine] for machine in WHOLE[1])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.integers(0, 2**40), lengths)
 def test_slices_hold_their_time_and_keep_each_machines_order(start: datetime, seed: int, cuts: list[timedelta]) -> None:
     source = fleet(seed, start.replace(tzinfo=UTC))

@@ -19,6 +19,7 @@ from ingestion.reading import Reading, to_record_batch
 from ingestion.settings import StreamSettings
 from ingestion.window import WindowSpec
 from tests.contract.streams import Crash, MemoryLetters, MemorySink, PositionFirstSink, Store
+from tests.effort import examples
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
 STAMP = int(ORIGIN.timestamp() * 1000) + 3_600_000
@@ -102,7 +103,7 @@ def finish(store: Store, all_messages: list[Message], sink: type[MemorySink] = M
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(messages, st.lists(life, max_size=6))
 def test_lives_and_deaths_change_nothing(
     all_messages: list[Message], lives: list[tuple[list[int], str | None]]

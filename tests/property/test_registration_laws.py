@@ -23,6 +23,7 @@ from storage.registration import Registration
 from storage.registry import Registry
 from tests.contract.memory import SettableClock
 from tests.contract.memory_assets import MemoryAssetStore
+from tests.effort import examples
 
 CONTENTS = st.sampled_from(["a", "b", "c"])
 VERSIONS = st.sampled_from(["1", "2", "3", "7", "v1"])
@@ -109,4 +110,4 @@ class Versions(RuleBasedStateMachine):
 
 
 TestVersions = Versions.TestCase
-TestVersions.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+TestVersions.settings = settings(max_examples=examples(30), stateful_step_count=15, deadline=None)

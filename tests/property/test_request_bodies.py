@@ -18,6 +18,7 @@ from scoring.specs.document import Document, body_document
 from scoring.specs.endpoint import EndpointSpec
 from scoring.specs.invocation import InvocationSpec
 from scoring.specs.validation import parse
+from tests.effort import examples
 
 WORDS = st.sampled_from(
     [
@@ -59,14 +60,14 @@ def read(document: Document) -> None:
         parse(InvocationSpec, azure_invocation(document)).invocation()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(properties=OBJECTS, root=st.dictionaries(st.sampled_from(["tags", "name", "id"]), BODIES, max_size=2))
 def test_an_invocation_in_azures_words_is_read_or_refused(properties: dict[str, Any], root: dict[str, Any]) -> None:
     said = refusal_of(lambda: read(body_document({**root, "properties": properties})))
     assert said is None or (said.place and "\n" not in str(said))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(properties=BODIES, root=OBJECTS)
 def test_resources_in_azures_words_are_read_or_refused(properties: Any, root: dict[str, Any]) -> None:
     body = {**root, "properties": properties}
@@ -90,7 +91,7 @@ KINDS = st.sampled_from(["set", "add", "remove"])
 TEXTS = st.one_of(st.text(max_size=6), BODIES.map(json.dumps))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(asked=st.lists(st.tuples(KINDS, PATHS, TEXTS), max_size=4), force=st.booleans())
 def test_any_change_is_made_or_refused_and_leaves_what_was_there(
     asked: list[tuple[Any, str, str]], force: bool

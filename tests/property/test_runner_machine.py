@@ -21,6 +21,7 @@ from scoring.minibatch import MiniBatch
 from scoring.reopening import resumed
 from scoring.runner import Patience
 from tests.contract.engine import Engine
+from tests.effort import examples
 
 
 class Crash(BaseException):
@@ -194,5 +195,5 @@ class RunnerMachine(RuleBasedStateMachine):
         self.faults.countdown = countdown
 
 
-RunnerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+RunnerMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=15, deadline=None)
 TestRunnerMachine = RunnerMachine.TestCase

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from scoring.collect import progress, succeeded_items
 from scoring.deployment import RetrySettings
 from scoring.job import JobInputType
-from scoring.mini_batch_size import MiniBatchSize
 from scoring.manifest import Manifest
+from scoring.mini_batch_size import MiniBatchSize
 from scoring.minibatch import InputItem, MiniBatchOutcome, MiniBatchResult
 from scoring.plan import plan, planned_items
 from scoring.retry import Failure, after_failure
 from scoring.schedule import trigger_from_dict, trigger_to_dict
 from scoring.triggers import CronTrigger, Frequency, RecurrencePattern, RecurrenceTrigger
+from tests.effort import examples
 
 sizes = st.integers(1, 50)
 files = st.integers(0, 200).map(lambda n: [InputItem(uri=f"/{i}", size_bytes=i) for i in range(n)])
@@ -132,7 +133,7 @@ dated = st.builds(
 triggers = st.one_of(crons, fixed, dated)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(triggers, moments)
 def test_the_next_fire_is_later_and_nothing_lies_between(
     trigger: CronTrigger | RecurrenceTrigger, moment: datetime

@@ -24,6 +24,7 @@ from scoring.plan import largest_first, plan
 from storage.inputs import text_records
 from storage.inputs.parquet_rows import cut_parquet
 from storage.inputs.text_records import cut_text
+from tests.effort import examples
 
 pieces = st.sampled_from(['"', '""', '5"', "\n", "\r\n", ",", ";", "\t", "a", "é", " ", "", '","', '"\n"'])
 raw = st.lists(pieces, max_size=60).map("".join)
@@ -59,7 +60,7 @@ def small_blocks() -> Any:
     text_records._BLOCK = kept
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(tables, sizes, st.booleans(), st.booleans(), st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_each_record_of_a_csv_is_in_one_slice(
     table: list[list[str]], size: int, by_rows: bool, quote_all: bool, line_end: str, open_end: bool
@@ -77,7 +78,7 @@ def test_each_record_of_a_csv_is_in_one_slice(
         assert all(len(piece) - 1 == size for piece in found[:-1])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(raw, sizes, st.booleans())
 def test_quotes_in_unexpected_places_are_read_as_pythons_csv_reads_them(text: str, size: int, by_rows: bool) -> None:
     content = ("a,b,c\n" + text).encode()
@@ -107,7 +108,7 @@ def ends_by_state_machine(content: bytes) -> list[int]:
     return ends if not content or (ends and ends[-1] == len(content)) else [*ends, len(content)]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(st.text(alphabet='""",\n\na', max_size=14), st.integers(1, 12), st.integers(1, 3))
 @example(text='5"\n"\n"\n', block=100, rows=1)
 @example(text='a"\na"\n"a\n', block=3, rows=1)
@@ -135,7 +136,7 @@ def test_records_end_where_a_state_machine_says(text: str, block: int, rows: int
     assert [piece.end for piece in by_bytes.pieces] == sorted(first | {len(content)})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=3), st.text(max_size=9), max_size=2), max_size=20), sizes)
 def test_each_line_of_a_jsonl_is_in_one_slice(objects: list[dict[str, str]], size: int) -> None:
     content = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects).encode()
@@ -143,7 +144,7 @@ def test_each_line_of_a_jsonl_is_in_one_slice(objects: list[dict[str, str]], siz
     assert [json.loads(line) for piece in found for line in piece.decode().split("\n") if line] == objects
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 400), st.integers(1, 90), st.integers(1, 500), st.booleans())
 def test_each_row_of_a_parquet_file_is_in_one_slice(total: int, group: int, most: int, by_share: bool) -> None:
     with TemporaryDirectory() as folder:
@@ -159,7 +160,7 @@ def test_each_row_of_a_parquet_file_is_in_one_slice(total: int, group: int, most
         assert all(0 < end - start <= most for start, end in found.pieces)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.integers(-99, 99), cells), min_size=1, max_size=30), st.integers(1, 12))
 def test_slices_read_as_frames_are_the_file_read_as_one(table: list[tuple[int, str]], rows: int) -> None:
     with TemporaryDirectory() as folder:

@@ -22,6 +22,7 @@ from scoring.specs.invocation import InvocationSpec
 from scoring.specs.model import ModelSpec
 from scoring.specs.schedule import parse_schedule
 from scoring.specs.validation import parse
+from tests.effort import examples
 
 FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
     "endpoint": (
@@ -166,7 +167,7 @@ def test_the_files_are_valid_before_they_are_mutated(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=220, deadline=None)
+@settings(max_examples=examples(220), deadline=None)
 @given(data=st.data())
 def test_a_mutated_file_is_taken_or_refused_with_its_line_and_path(name: str, data: st.DataObject) -> None:
     text, read = FILES[name]
@@ -190,7 +191,7 @@ def test_a_mutated_file_is_taken_or_refused_with_its_line_and_path(name: str, da
             assert any(found[2].startswith(shown_path((key,))) for key in keys), message
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda t: t.encode("utf-8", "surrogatepass")))
 )
@@ -204,7 +205,7 @@ def test_any_bytes_are_a_document_or_refused(content: bytes) -> None:
     assert re.match(r"f\.yml:\d+: \S", said)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_any_set_is_taken_or_refused(data: st.DataObject) -> None:
     text, read = FILES["deployment"]
