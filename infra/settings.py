@@ -57,6 +57,13 @@ class Settings(BaseSettings):
     idle_timeout_seconds: float = Field(default=15.0, gt=0, description="silence after which a machine's windows close")
     commit_interval_seconds: float = Field(default=1.0, gt=0, description="longest time a closed window waits")
 
+    lake_upkeep_seconds: float = Field(
+        default=60.0, ge=0, description="pause between two rounds of upkeep of the lake by the service; 0: none"
+    )
+    lake_retention_hours: float = Field(
+        default=24.0, ge=0.25, description="how long superseded part files and log entries of the lake stay"
+    )
+
     @property
     def paths(self) -> Home:
         return Home(self.home.expanduser().resolve())

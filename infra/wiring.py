@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from scoring.runner import Patience
     from storage.datastores import Datastores
+    from storage.lake.upkeep import LakeUpkeep
     from storage.postgres.listing import Listing
     from storage.postgres.migrate import Migration
     from storage.postgres.static_data import Loaded
@@ -258,6 +259,8 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
     )
     loops["heir"] = heir.serve
     lists = listing(settings)
+    if settings.lake_upkeep_seconds:
+        loops["lake-upkeep"] = lake_upkeep(settings).serve
 
     def defaults() -> Sequence[Deployment]:
         return [
@@ -268,6 +271,30 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
 
     loops["clusters"] = Upkeep(compute=compute, clusters=lists.computes, deployments=defaults).serve
     return Engines(loops=loops, wake=wake.set, close=compute.close, fleet=compute.fleet)
+
+
+def lake_upkeep(settings: Settings) -> LakeUpkeep:
+    """Joins small files of the lake and deletes what neither jobs nor schedules need."""
+    from datetime import timedelta
+
+    from storage.lake.upkeep import LakeUpkeep
+
+    return LakeUpkeep(
+        settings.paths.lake,
+        lambda: lake_needed_from(settings),
+        every=timedelta(seconds=settings.lake_upkeep_seconds),
+        retention=timedelta(hours=settings.lake_retention_hours),
+    )
+
+
+def lake_needed_from(settings: Settings) -> Mapping[str, int]:
+    """From which version on jobs and schedules need the history of lake tables. Raises TryAgain, InvalidInput."""
+    from scoring.job import JobStatus
+    from storage.inputs.history import needed_from
+
+    lists = listing(settings)
+    unended = [status for status in JobStatus if not status.is_terminal]
+    return needed_from(lists.jobs(statuses=unended, limit=100_000), lists.schedules())
 
 
 # --- Kafka: readings out, ground truth of the simulator --------------------------------------------------------------

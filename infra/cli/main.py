@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     # stores
     "load": Entry("infra.cli.load:load", "Load static data (sites, machines, sensors, maintenance) from CSV files."),
     "migrate": Entry("infra.cli.migrate:migrate", "Bring the database's schema up to date."),
+    "lake": Entry("infra.cli.lake:lake", "How the lake's tables stand; join small files, delete what nobody needs."),
     "sql": Entry("infra.cli.sql:sql", "Query the lake and Postgres together (DuckDB)."),
     # batch endpoints
     "compute": Entry("infra.cli.compute:compute", "Compute clusters."),

@@ -52,6 +52,15 @@ CHECKPOINT_INTERVAL = 25
 """Delta commits between two checkpoints of the log, so that opening and committing do not slow down with its length."""
 
 
+CONFIGURATION = {
+    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
+    # checkpoints would name every file that was joined into another for a week: a commit a second, a file each
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
+    # by age alone; what schedules still need is known to `vacuum`
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+
 class LakeWindowSink:
     """Commits one stream's partitions. One per worker process; not for several threads at once."""
 
@@ -152,7 +161,7 @@ class AppendTable:
         self._path = table.path(root)
         self._log = self._path / "_delta_log"
         try:
-            self._table = opened(root, table, configuration={"delta.checkpointInterval": str(CHECKPOINT_INTERVAL)})
+            self._table = opened(root, table, configuration=CONFIGURATION)
         except (DeltaError, OSError) as error:
             raise TryAgain(f"the lake's table {table.name} in {self._path} cannot be opened: {error}") from error
 
