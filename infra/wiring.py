@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -275,8 +275,6 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
 
 def lake_upkeep(settings: Settings) -> LakeUpkeep:
     """Joins small files of the lake and deletes what neither jobs nor schedules need."""
-    from datetime import timedelta
-
     from storage.lake.upkeep import LakeUpkeep
 
     return LakeUpkeep(
@@ -396,10 +394,29 @@ def counted_letters(settings: Settings) -> CountedLetters:
     )
 
 
+def open_letters(settings: Settings) -> Callable[[], int]:
+    """Call it for the number of dead letters that wait for somebody. Raises TryAgain, InvalidInput."""
+    from ingestion.kafka.letter_topic import KafkaLetterTopic
+    from ingestion.letter_desk import open_letters
+    from storage.lake.letter_decisions import LakeDecisions
+
+    topics = settings.stream.topics
+    decisions = LakeDecisions(settings.paths.lake, topics.dead_letters)
+
+    def count() -> int:
+        topic = KafkaLetterTopic(
+            kafka_bootstrap(settings), topics.dead_letters, topics.readings, limit=timedelta(seconds=4)
+        )
+        try:
+            return open_letters(topic.bounds(), decisions.known(), counted_letters(settings))
+        finally:
+            topic.close()
+
+    return count
+
+
 def topic_ends(settings: Settings) -> Callable[[], Mapping[int, int]]:
     """Call it for the next offset to be written, by partition. It keeps its connection while the broker answers."""
-    from datetime import timedelta
-
     from ingestion.errors import IngestionError
     from ingestion.kafka.topics import TopicAdmin
 
@@ -422,8 +439,6 @@ def topic_ends(settings: Settings) -> Callable[[], Mapping[int, int]]:
 
 def service_parts(settings: Settings) -> ServiceParts:
     """All that `tidemill serve` is made of."""
-    from datetime import timedelta
-
     from infra.api.parts import Loop, ServiceParts
     from infra.api.stream_look import StreamLook
     from scoring.clock import SystemClock
@@ -464,7 +479,10 @@ def service_parts(settings: Settings) -> ServiceParts:
         tokens=PostgresTokenStore(engine),
         jobs_folder=settings.paths.jobs,
         stream=StreamLook(
-            lambda: stream_progress(settings), topic_ends(settings), topic=settings.stream.topics.readings
+            lambda: stream_progress(settings),
+            topic_ends(settings),
+            topic=settings.stream.topics.readings,
+            open_letters=open_letters(settings),
         ),
         ping=ping,
         fleet=working.fleet,

@@ -97,6 +97,10 @@ class CountedLetters:
             ends.insert(at, letter.offset + 1)
         return True
 
+    def within(self, partition: int, begin: int, end: int) -> int:
+        """How many letters of a partition are in the set, of offsets from `begin` up to but not `end`."""
+        return sum(max(0, min(end, last) - max(begin, first)) for first, last in self.ranges(partition))
+
     def merge(self, other: CountedLetters) -> None:
         for partition, starts in other._starts.items():
             for start, end in zip(starts, other._ends[partition], strict=True):

@@ -198,6 +198,21 @@ class LetterDesk:
         self._topic.publish(letter.id, decision.partition, key, replayed_value(letter, patch))
 
 
+def open_letters(
+    bounds: Mapping[int, tuple[int, int]], decisions: Mapping[LetterId, Decision], counted: CountedLetters
+) -> int:
+    """Letters that the topic keeps and that the stream has not met again, nor anybody discarded, without reading them.
+
+    bounds  by partition, the first offset that is kept and the next to be written
+    """
+    done = CountedLetters()
+    done.merge(counted)
+    for letter, decision in decisions.items():
+        if decision.action == "discard":
+            done.add(letter)
+    return sum(end - begin - done.within(partition, begin, end) for partition, (begin, end) in bounds.items())
+
+
 def _check_same(decision: Decision, key: bytes | None, patch: str | None) -> None:
     who = f"by {decision.by} at {decision.decided_at:%F %T} UTC"
     if decision.action == "discard":

@@ -13,17 +13,26 @@ from scoring.errors import ScoringError
 from scoring.specs.shown import time_text
 
 _LOOK_AGAIN_SECONDS = 1.0
+_COUNT_LETTERS_AGAIN_SECONDS = 5.0
 
 
 class StreamLook:
     """Answers `GET /stream`. Pages ask often: an answer is good for a second, and one caller at a time looks."""
 
     def __init__(
-        self, progress: Callable[[], Mapping[int, Progress]], ends: Callable[[], Mapping[int, int]], *, topic: str
+        self,
+        progress: Callable[[], Mapping[int, Progress]],
+        ends: Callable[[], Mapping[int, int]],
+        *,
+        topic: str,
+        open_letters: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`open_letters` is asked only where there are dead letters at all, and not as often as the rest."""
         self._progress = progress
         self._ends = ends
         self._topic = topic
+        self._open_letters = open_letters
+        self._letters_seen: tuple[float, int | None] | None = None
         self._lock = threading.Lock()
         self._seen: tuple[float, dict[str, Any]] | None = None
 
@@ -54,8 +63,23 @@ class StreamLook:
             "topic": self._topic,
             "state": "; ".join(reasons) or "ok",
             "lag": sum(known) if known and not reasons else None,
+            "open_letters": self._open(any(p["dead_letters"] for p in partitions)),
             "partitions": partitions,
         }
+
+    def _open(self, are_there_any: bool) -> int | None:
+        """Dead letters that wait for somebody; None where it cannot be told now."""
+        if not are_there_any:
+            return 0
+        seen = self._letters_seen
+        if seen is None or time.monotonic() - seen[0] > _COUNT_LETTERS_AGAIN_SECONDS:
+            try:
+                found: int | None = self._open_letters()
+            except (IngestionError, ScoringError, OSError):
+                # what is away is said by the other looks
+                found = None
+            seen = self._letters_seen = (time.monotonic(), found)
+        return seen[1]
 
 
 def _partition(number: int, progress: Progress | None, end: int | None) -> dict[str, Any]:

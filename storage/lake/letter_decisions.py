@@ -36,9 +36,9 @@ class LakeDecisions:
         if self._table is None and not DeltaTable.is_deltatable(str(path)):
             return {}
         table = self._opened()
-        table.refresh()
-        self._number = table.version_of(self._application) or 0
         try:
+            table.refresh()
+            self._number = table.version_of(self._application) or 0
             rows = table.rows()
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise TryAgain(f"the decisions on dead letters in {path} cannot be read: {error}") from error

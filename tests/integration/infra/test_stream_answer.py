@@ -102,6 +102,7 @@ def test_lag_positions_and_counters_are_the_brokers_and_the_lakes(stack: StreamS
     assert total(after, "duplicates") == MACHINES
     assert total(after, "late") == MACHINES == len(stack.late())
     assert total(after, "dead_letters") == POISON == len(stack.dead_letters())
+    assert after["open_letters"] == POISON
     assert {key: n for one in held.values() for key, n in one["dead_letters_by_reason"].items()} == {"bad_json": POISON}
     assert total(after, "windows") == MACHINES * WINDOWS_A_MACHINE == len(stack.windows())
     assert total(after, "open_windows") == total(after, "machines") == MACHINES

@@ -12,7 +12,7 @@ from ingestion.counted_letters import CountedLetters, LetterId, replay_header
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.intake import Message
 from ingestion.letter import Letter
-from ingestion.letter_desk import Decision, LetterDesk
+from ingestion.letter_desk import Decision, LetterDesk, open_letters
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -187,3 +187,14 @@ def test_what_holds_nothing_is_passed_over_or_refused(world: World) -> None:
     done = world.desk().replay(list(world.letters), by="me", passes_over=True)
     assert (len(done.letters), list(done.passed_over)) == (6, [LetterId(0, 8)])
     assert world.desk().case(LetterId(0, 8)).state == "open"
+
+
+def test_open_letters_are_counted_without_reading_them(world: World) -> None:
+    bounds = {0: (0, 6), 1: (2, 6)}
+    assert open_letters(bounds, world.decisions, world.counted) == 10
+    world.desk().replay([LetterId(0, 0), LetterId(0, 2)], by="me")
+    world.desk().discard([LetterId(1, 1), LetterId(1, 3)], by="me", why="a test")
+    assert open_letters(bounds, world.decisions, world.counted) == 9, "1/1 is not kept any more"
+    world.stream()
+    assert open_letters(bounds, world.decisions, world.counted) == 7
+    assert LetterId(1, 3) not in world.counted

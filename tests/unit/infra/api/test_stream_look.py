@@ -47,6 +47,19 @@ def test_a_broker_that_is_away_is_said_in_words() -> None:
     assert answer["partitions"][0]["lag"] is None
 
 
+def test_open_letters_are_counted_where_there_are_letters() -> None:
+    look = StreamLook(lambda: {0: progress(0, 10)}, lambda: {0: 15}, topic="t", open_letters=lambda: 3)
+    assert look()["open_letters"] == 3
+    none = StreamLook(dict, lambda: {0: 15}, topic="t", open_letters=lambda: 3)
+    assert none()["open_letters"] == 0
+
+    def away() -> int:
+        raise TryAgain("no broker")
+
+    look = StreamLook(lambda: {0: progress(0, 10)}, lambda: {0: 15}, topic="t", open_letters=away)
+    assert (look()["open_letters"], look()["state"]) == (None, "ok")
+
+
 def test_an_answer_is_good_for_a_moment() -> None:
     asked = []
 
