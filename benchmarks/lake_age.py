@@ -32,6 +32,8 @@ from storage.lake.window_sink import LakeWindowSink
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SENSORS = 60
+LOG_KEPT = 3 * 3600
+"""Log entries of the default retention, at a commit a second."""
 STATE = b"state of open windows" * 500
 
 
@@ -109,7 +111,7 @@ def keeper(home: Path) -> upkeep.LakeUpkeep:
 
 
 def aged(age: int, commits: int, *, is_kept: bool) -> None:
-    """A table of `age` commits: as they were left, or as upkeep leaves them: a few files, a day's log at most."""
+    """A table of `age` commits: as they were left, or as upkeep leaves it: few files, the log of the retention."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         timed(opened_sink(home), 0, 1, lambda number: None)
@@ -117,7 +119,7 @@ def aged(age: int, commits: int, *, is_kept: bool) -> None:
         log = folder / "_delta_log"
         lines = (log / f"{1:020}.json").read_text().splitlines()
         (add,) = [json.loads(line) for line in lines if '"add"' in line]
-        past = age if not is_kept else min(age, 86_400)
+        past = age if not is_kept else min(age, LOG_KEPT)
         for version in range(2, past + 2):
             entry: dict[str, Any] = {"commitInfo": {"timestamp": 0}}
             if not is_kept:

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         default=60.0, ge=0, description="pause between two rounds of upkeep of the lake by the service; 0: none"
     )
     lake_retention_hours: float = Field(
-        default=24.0, ge=0.25, description="how long superseded part files and log entries of the lake stay"
+        default=3.0, ge=0.25, description="how long superseded part files and log entries of the lake stay"
     )
 
     @property

@@ -47,6 +47,7 @@ from storage.lake.stream_state import (
     write_state,
 )
 from storage.lake.tables import LATE_READINGS, WINDOWS, LakeTable
+from storage.lake.torn_checkpoints import remove_torn_checkpoints
 
 CHECKPOINT_INTERVAL = 25
 """Delta commits between two checkpoints of the log, so that opening and committing do not slow down with its length."""
@@ -161,7 +162,12 @@ class AppendTable:
         self._path = table.path(root)
         self._log = self._path / "_delta_log"
         try:
-            self._table = opened(root, table, configuration=CONFIGURATION)
+            try:
+                self._table = opened(root, table, configuration=CONFIGURATION)
+            except DeltaError:
+                if not remove_torn_checkpoints(self._path):
+                    raise
+                self._table = opened(root, table, configuration=CONFIGURATION)
         except (DeltaError, OSError) as error:
             raise TryAgain(f"the lake's table {table.name} in {self._path} cannot be opened: {error}") from error
 
@@ -218,12 +224,12 @@ class AppendTable:
         """fsync the entries that our commit may be: the ones after the snapshot that we started from."""
         self._table.update_incremental()
         for version in range(before + 1, self._table.version() + 1):
-            entry = self._log / f"{version:020}.json"
-            try:
-                with entry.open("rb") as file:
-                    os.fsync(file.fileno())
-            except FileNotFoundError:
-                continue  # already cleaned up behind a checkpoint
+            for name in (f"{version:020}.json", f"{version:020}.checkpoint.parquet"):
+                try:
+                    with (self._log / name).open("rb") as file:
+                        os.fsync(file.fileno())
+                except FileNotFoundError:
+                    continue  # no checkpoint there, or an entry already cleaned up behind one
         fsync_folder(self._log)
 
 
