@@ -15,7 +15,8 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,47 +62,71 @@ def opened_sink(home: Path) -> LakeWindowSink:
     return sink
 
 
-def timed(sink: LakeWindowSink, first: int, count: int, between: Callable[[int], None]) -> list[float]:
-    taken = []
-    for number in range(first, first + count):
-        commit = commit_number(number)
+@dataclass
+class Table:
+    """A table under measurement; `between` is done after a commit, and not measured."""
+
+    label: str
+    home: Path
+    next_commit: int = 0
+    between: Callable[[int], None] = lambda number: None
+    taken: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sink = opened_sink(self.home)
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "lake" / "windows"
+
+    def commit(self) -> None:
+        commit = commit_number(self.next_commit)
         began = time.perf_counter()
-        sink.commit(commit)
-        taken.append((time.perf_counter() - began) * 1000)
-        between(number)
-    return taken
+        self.sink.commit(commit)
+        self.taken.append((time.perf_counter() - began) * 1000)
+        self.between(self.next_commit)
+        self.next_commit += 1
 
 
-def told(label: str, taken: list[float], folder: Path) -> None:
-    tenth = max(1, len(taken) // 10)
-    first, last = taken[1 : 1 + tenth], taken[-tenth:]
-    ratio = statistics.median(last) / statistics.median(first)
-    at = condition(folder)
+def side_by_side(tables: Sequence[Table], commits: int) -> None:
+    """A commit to each in turn, so that what else the machine does slows all of them."""
+    for _ in range(commits):
+        for table in tables:
+            table.commit()
+
+
+def told(table: Table, tenths: Sequence[int], against: Table | None = None) -> None:
+    size = max(1, len(table.taken) // 10)
+    medians = [statistics.median(table.taken[tenth * size : (tenth + 1) * size]) for tenth in tenths]
+    at = condition(table.folder)
+    ratio = ""
+    if against is not None:
+        ratio = f"{statistics.median(table.taken) / statistics.median(against.taken):6.2f} x {against.label}"
     print(
-        f"{label:<34} first tenth {statistics.median(first):6.1f} ms  last {statistics.median(last):6.1f} ms  "
-        f"ratio {ratio:4.2f}  95 % {statistics.quantiles(taken, n=20)[-1]:6.1f} ms  "
-        f"files {at.files:>6}  log entries {at.log_entries:>6}",
+        f"{table.label:<32} "
+        + "  ".join(f"tenth {tenth + 1}: {median:6.1f} ms" for tenth, median in zip(tenths, medians, strict=True))
+        + f"  files {at.files:>6}  log entries {at.log_entries:>6}{ratio}",
         flush=True,
     )
 
 
-def grown(commits: int, with_upkeep: bool) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        home = Path(name)
-        kept = keeper(home)
-        spent = [0.0]
+def grown(commits: int, folder: Path) -> None:
+    kept = keeper(folder / "kept")
+    spent = [0.0]
 
-        def between(number: int) -> None:
-            # a service looks each minute; at a commit a second
-            if with_upkeep and number % 60 == 59:
-                began = time.perf_counter()
-                kept.round(threading.Event(), with_vacuum=True)
-                spent[0] += time.perf_counter() - began
+    def between(number: int) -> None:
+        # a service looks each minute; at a commit a second
+        if number % 60 == 59:
+            began = time.perf_counter()
+            kept.round(threading.Event(), with_vacuum=True)
+            spent[0] += time.perf_counter() - began
 
-        taken = timed(opened_sink(home), 0, commits, between)
-        told(f"{commits} commits, {'with' if with_upkeep else 'without'} upkeep", taken, home / "lake/windows")
-        if with_upkeep:
-            print(f"{'':<34} upkeep took {spent[0] / commits * 1000:.1f} ms a commit, in another process")
+    left = Table("growing, left alone", folder / "left")
+    tables = [left, Table("growing, with upkeep", folder / "kept", between=between)]
+    side_by_side(tables, commits)
+    for table in tables:
+        told(table, (0, 4, 9))
+    print(f"{'':<32} upkeep took {spent[0] / commits * 1000:.1f} ms a commit; the service does it in its own process")
 
 
 def keeper(home: Path) -> upkeep.LakeUpkeep:
@@ -110,25 +135,20 @@ def keeper(home: Path) -> upkeep.LakeUpkeep:
     return upkeep.LakeUpkeep(home / "lake", dict, every=timedelta(0), retention=retention)
 
 
-def aged(age: int, commits: int, *, is_kept: bool) -> None:
-    """A table of `age` commits: as they were left, or as upkeep leaves it: few files, the log of the retention."""
-    with tempfile.TemporaryDirectory() as name:
-        home = Path(name)
-        timed(opened_sink(home), 0, 1, lambda number: None)
-        folder = home / "lake" / "windows"
-        log = folder / "_delta_log"
-        lines = (log / f"{1:020}.json").read_text().splitlines()
-        (add,) = [json.loads(line) for line in lines if '"add"' in line]
-        past = age if not is_kept else min(age, LOG_KEPT)
-        for version in range(2, past + 2):
-            entry: dict[str, Any] = {"commitInfo": {"timestamp": 0}}
-            if not is_kept:
-                path = add["add"]["path"].replace("part-", f"part-{version}-")
-                entry = {"add": {**add["add"], "path": path}}
-            (log / f"{version:020}.json").write_text(json.dumps(entry) + "\n")
-        DeltaTable(folder).create_checkpoint()
-        taken = timed(opened_sink(home), 1, commits, lambda number: None)
-        told(f"{age} commits old, {'kept up' if is_kept else 'as it was left'}", taken, folder)
+def aged(age: int, home: Path, *, is_kept: bool) -> Table:
+    """A table of `age` commits, as it was left, or as upkeep leaves it: few files, the log of the retention."""
+    table = Table(f"{age:,} commits old, {'kept up' if is_kept else 'left alone'}", home)
+    table.commit()
+    log = table.folder / "_delta_log"
+    lines = (log / f"{1:020}.json").read_text().splitlines()
+    (add,) = [json.loads(line) for line in lines if '"add"' in line]
+    for version in range(2, 2 + (min(age, LOG_KEPT) if is_kept else age)):
+        entry: dict[str, Any] = {"commitInfo": {"timestamp": 0}}
+        if not is_kept:
+            entry = {"add": {**add["add"], "path": add["add"]["path"].replace("part-", f"part-{version}-")}}
+        (log / f"{version:020}.json").write_text(json.dumps(entry) + "\n")
+    DeltaTable(table.folder).create_checkpoint()
+    return Table(table.label, home, next_commit=1)
 
 
 def main() -> None:
@@ -136,10 +156,15 @@ def main() -> None:
     parser.add_argument("--commits", type=int, default=1200, help="commits of each growing table")
     parser.add_argument("--age", type=int, default=50_000, help="commits in the past of the old tables")
     given = parser.parse_args()
-    grown(given.commits, with_upkeep=False)
-    grown(given.commits, with_upkeep=True)
-    for is_kept in (False, True):
-        aged(given.age, 100, is_kept=is_kept)
+    with tempfile.TemporaryDirectory() as name:
+        grown(given.commits, Path(name))
+    with tempfile.TemporaryDirectory() as name:
+        new = Table("new table", Path(name, "new"))
+        old = [aged(given.age, Path(name, f"old-{is_kept}"), is_kept=is_kept) for is_kept in (True, False)]
+        side_by_side([new, *old], 100)
+        told(new, (0, 4, 9))
+        for table in old:
+            told(table, (0, 4, 9), against=new)
 
 
 if __name__ == "__main__":
