@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from sqlalchemy import create_engine, make_url, text
 from infra.devstack.kafka import KafkaBroker
 from infra.devstack.ports import free_ports
 from infra.devstack.postgres import PostgresServer
+
+# started in the background of a script this process ignores Ctrl-C, and so would all that the tests start and interrupt
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -268,6 +268,8 @@ class JobRun:
         kind = message["op"]
         if kind == "ready":
             slot.is_ready, slot.deadline = True, None
+            if slot.worker is not None:
+                self._meter.met(slot.worker)
             if not self._ever_ready:
                 self._on_news(ComputeNews(status=JobStatus.RUNNING, phase="scoring"))
             self._ever_ready = True

@@ -40,6 +40,12 @@ class Meter:
         self._instances = max(self._instances, len({held.instance.name for held in self._held.values()}))
         self._tell(instance)
 
+    def met(self, worker: WorkerProcess) -> None:
+        """The process has said which one it is: a forked one has no number before."""
+        held = self._held.get(id(worker))
+        if held is not None:
+            self._tell(held.instance)
+
     def end(self, worker: WorkerProcess) -> None:
         """Call it before the process is killed: what it has used is forgotten with it."""
         held = self._held.get(id(worker))
