@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from ingestion.checkpoint import Checkpoint, Counters, Progress, State, from_mic
 from ingestion.errors import InvalidInput
 from ingestion.grouping import distinct
 from ingestion.repeats import Repeats
+from ingestion.revisions import MachineWindow, Revisions, rounds_of
 from ingestion.watermark import Watermarks
 from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA, WindowSpec
 
@@ -32,10 +33,28 @@ _PREFIXES = (*aggregates.AGGREGATES, "repeats")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folded:
-    """What a fold brought: rows of windows that closed (WINDOW_SCHEMA), and late readings (LATE_SCHEMA)."""
+    """What a fold brought: rows of windows that closed or were corrected (WINDOW_SCHEMA), late readings (LATE_SCHEMA)."""
 
     windows: pa.Table
     late: pa.Table
+
+
+class _Arrived(NamedTuple):
+    """Readings with their machines' and sensors' numbers. All columns have one element a reading, in offset order."""
+
+    readings: pa.RecordBatch
+    machine: Ints
+    sensor: Ints
+    event_us: Ints
+    window: Ints
+    offsets: Ints
+    closed_until: Ints
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> _Arrived:
+        if chosen.all():
+            return self
+        places = np.flatnonzero(chosen)
+        return _Arrived(self.readings.take(pa.array(places)), *(column[places] for column in self[1:]))
 
 
 class Aggregator:
@@ -46,7 +65,8 @@ class Aggregator:
         self.topic = topic
         self.partition = partition
         self.counters = Counters()
-        self.watermarks = Watermarks(spec.allowed_lateness_us)
+        self.watermarks = Watermarks(spec.allowed_lateness_us, spec.correction_lateness_us)
+        self._revisions = Revisions()
         self._aggregates = [aggregates.create(name) for name in aggregates.AGGREGATES]
         self._repeats = Repeats()
         self._parts: tuple[WindowState, ...] = (*self._aggregates, self._repeats)
@@ -58,6 +78,7 @@ class Aggregator:
         self._free: list[int] = []
         self._next_serial = 0
         self._live = np.zeros(0, bool)
+        self._closed = np.zeros(0, bool)
         self._machine: Ints = np.zeros(0, np.int64)
         self._sensor: Ints = np.zeros(0, np.int64)
         self._window: Ints = np.zeros(0, np.int64)
@@ -67,7 +88,12 @@ class Aggregator:
 
     @property
     def open_windows(self) -> int:
-        return len(self._slot_of)
+        return int(np.count_nonzero(self._live & ~self._closed))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are windows that only later readings, or silence, will close or publish."""
+        return len(self._revisions.changed) > 0 or self.open_windows > 0
 
     def fold(self, readings: pa.RecordBatch, offsets: Ints) -> Folded:
         """Fold good readings (READING_SCHEMA's columns, nulls in `unit` and `sequence` only), in offset order."""
@@ -77,18 +103,29 @@ class Aggregator:
         event_us = _integers(readings.column("event_time").cast(pa.int64()))
         window = event_us // self.spec.size_us
         closed_until = self.watermarks.advance(machine, event_us)
-        is_late = closed_until >= (window + 1) * self.spec.size_us
-        late = self._late_rows(readings, offsets, window, closed_until, is_late)
-        if late.num_rows:
-            keep = np.flatnonzero(~is_late)
-            readings = readings.take(pa.array(keep))
-            machine, sensor, event_us, window, offsets = (
-                array[keep] for array in (machine, sensor, event_us, window, offsets)
-            )
-        counted = self._count(readings, machine, sensor, event_us, window, offsets) if readings.num_rows else 0
+        arrived = _Arrived(readings, machine, sensor, event_us, window, offsets, closed_until)
+        ends = (window + 1) * self.spec.size_us
+        is_closed = closed_until >= ends
+        if not is_closed.any():
+            counted = len(self._count(arrived))
+            windows = pa.concat_tables([self._close(), self._settle(())])
+            self._tally(accepted=counted, duplicates=len(ends) - counted, windows=windows.num_rows)
+            return Folded(windows=windows, late=LATE_SCHEMA.empty_table())
+        is_late = is_closed & (self.watermarks.settled_at(machine, closed_until) >= ends)
+        late = self._late_rows(arrived.at(is_late))
+        in_time = arrived.at(~is_closed)
+        counted = len(self._count(in_time)) if len(in_time.window) else 0
+        # a reading that finds its window closed comes after all those that did not
         windows = self._close()
+        corrections, revised = self._correct(arrived.at(is_closed & ~is_late))
+        windows = pa.concat_tables([windows, revised, self._settle(())])
+        counted += corrections
         self._tally(
-            accepted=counted, late=late.num_rows, duplicates=readings.num_rows - counted, windows=windows.num_rows
+            accepted=counted,
+            late=late.num_rows,
+            duplicates=len(ends) - late.num_rows - counted,
+            windows=windows.num_rows,
+            corrections=corrections,
         )
         return Folded(windows=windows, late=late)
 
@@ -100,14 +137,17 @@ class Aggregator:
         self.counters = replace(self.counters, dead_letters=reasons)
 
     def machines_with_open_windows(self) -> list[str]:
-        return [self.watermarks.names[code] for code in np.unique(self._machine[self._live])]
+        """Those with windows that are open, or corrected and not yet published."""
+        of_open = np.unique(self._machine[self._live & ~self._closed]).tolist()
+        of_changed = {machine for machine, _ in self._revisions.changed}
+        return [self.watermarks.names[code] for code in sorted(of_changed.union(of_open))]
 
     def close_idle(self, machines: Sequence[str]) -> pa.Table:
-        """Close all open windows of the named machines; readings that still come for them are late."""
+        """Close all open windows of the named machines, and publish what was corrected of them."""
         codes = self.watermarks.codes_of(list(machines))
-        slots = np.flatnonzero(self._live & np.isin(self._machine, codes))
+        slots = np.flatnonzero(self._live & ~self._closed & np.isin(self._machine, codes))
         self.watermarks.raise_floor(self._machine[slots], (self._window[slots] + 1) * self.spec.size_us)
-        windows = self._close()
+        windows = pa.concat_tables([self._close(), self._settle(codes.tolist())])
         self._tally(windows=windows.num_rows)
         return windows
 
@@ -133,10 +173,9 @@ class Aggregator:
             self._sensor_names.append((machine, name))
         return code
 
-    def _count(
-        self, readings: pa.RecordBatch, machine: Ints, sensor: Ints, event_us: Ints, window: Ints, offsets: Ints
-    ) -> int:
-        """Fold on-time readings into their windows; returns how many were no repeats."""
+    def _count(self, arrived: _Arrived) -> Slots:
+        """Fold readings into their windows; returns, of each that was no repeat, the window's slot."""
+        readings, machine, sensor, event_us, window, offsets, _ = arrived
         local, slots = self._slots(machine, sensor, window)
         slot = slots[local]
         sequence = readings.column("sequence")
@@ -151,7 +190,7 @@ class Aggregator:
             aggregate.add(arrivals)
         np.minimum.at(self._first_offset, slot, offsets)
         np.maximum.at(self._last_offset, slot, offsets)
-        return len(slot)
+        return slot
 
     def _slots(self, machine: Ints, sensor: Ints, window: Ints) -> tuple[Ints, Slots]:
         """Slots of the distinct (sensor, window) pairs, opened where new; for each reading the index of its own."""
@@ -180,6 +219,7 @@ class Aggregator:
         for part in self._parts:
             part.open(slots, serials)
         self._live[slots] = True
+        self._closed[slots] = False
         self._sensor[slots] = [sensor for sensor, _ in keys]
         self._machine[slots] = [self._sensor_names[sensor][0] for sensor, _ in keys]
         self._window[slots] = [window for _, window in keys]
@@ -192,6 +232,7 @@ class Aggregator:
     def _grow(self, size: int) -> None:
         before = len(self._live)
         self._live = np.concatenate((self._live, np.zeros(size - before, bool)))
+        self._closed = np.concatenate((self._closed, np.zeros(size - before, bool)))
         room = np.zeros(size - before, np.int64)
         self._machine, self._sensor, self._window, self._first_offset, self._last_offset, self._unit = (
             np.concatenate((held, room))
@@ -230,22 +271,84 @@ class Aggregator:
     # -- closing ------------------------------------------------------------------------------------------------------
 
     def _close(self) -> pa.Table:
-        """Rows of every open window that its machine's clocks have passed, and forget them."""
-        live = np.flatnonzero(self._live)
+        """Rows of every open window that its machine's clocks have passed; forget those that are settled with that."""
+        live = np.flatnonzero(self._live & ~self._closed)
         ends = (self._window[live] + 1) * self.spec.size_us
         slots = live[ends <= self.watermarks.closed_until()[self._machine[live]]]
         if len(slots) == 0:
             return WINDOW_SCHEMA.empty_table()
-        rows = self._rows(slots)
+        rows = self._rows(slots, np.zeros(len(slots), np.int32))
+        if self.spec.correction_lateness_us == 0:
+            self._release(slots)
+        else:
+            self._keep_correctable(slots, published=1)
+        return rows
+
+    def _keep_correctable(self, slots: Slots, published: int) -> None:
+        self._closed[slots] = True
+        keys = zip(self._machine[slots].tolist(), self._window[slots].tolist(), strict=True)
+        for key, slot in zip(keys, slots.tolist(), strict=True):
+            self._revisions.hold(key, slot, published)
+
+    def _correct(self, arrived: _Arrived) -> tuple[int, pa.Table]:
+        """Fold readings into windows that have closed: how many were no repeats, and the rows published meanwhile."""
+        counted = 0
+        published = [WINDOW_SCHEMA.empty_table()]
+        ticks = arrived.closed_until // self.spec.size_us
+        rounds = rounds_of(arrived.machine, arrived.window, ticks)
+        for number in range(int(rounds.max(initial=-1)) + 1):
+            chosen = rounds == number
+            part = arrived.at(chosen)
+            keys = zip(part.machine.tolist(), part.window.tolist(), strict=True)
+            tick_of = dict(zip(keys, ticks[chosen].tolist(), strict=True))
+            published.append(self._publish(self._revisions.passed(tick_of)))
+            slots = self._count(part)
+            counted += len(slots)
+            touched = np.unique(slots)
+            self._keep_correctable(touched[~self._closed[touched]], published=0)
+            keys = zip(self._machine[touched].tolist(), self._window[touched].tolist(), strict=True)
+            self._revisions.changed.update({key: tick_of[key] for key in keys})
+        return counted, pa.concat_tables(published)
+
+    def _settle(self, silent: Sequence[int]) -> pa.Table:
+        """Publish the corrections that the machines' clocks have passed and the silent machines'; forget what is settled.
+
+        A correction waits until its machine's clock enters another window, so that one row tells of many readings, and
+        when it goes depends on the readings alone.
+        """
+        if not self._revisions.held:
+            return WINDOW_SCHEMA.empty_table()
+        closed, settled = self.watermarks.closed_until(), self.watermarks.settled_until()
+        held = np.flatnonzero(self._closed & self._live)
+        gone = held[(self._window[held] + 1) * self.spec.size_us <= settled[self._machine[held]]]
+        gone_keys = set(zip(self._machine[gone].tolist(), self._window[gone].tolist(), strict=True))
+        ticks = {key: int(closed[key[0]]) // self.spec.size_us for key in self._revisions.changed}
+        due = set(self._revisions.passed(ticks))
+        due |= {key for key in self._revisions.changed if key in gone_keys or key[0] in silent}
+        rows = self._publish(sorted(due))
+        for key in gone_keys:
+            del self._revisions.held[key]
+        self._release(gone)
+        return rows
+
+    def _publish(self, keys: Sequence[MachineWindow]) -> pa.Table:
+        """Rows of all sensors of these machines' windows, as the next revision."""
+        if not keys:
+            return WINDOW_SCHEMA.empty_table()
+        slots, revision = self._revisions.publish(keys)
+        return self._rows(slots, revision)
+
+    def _release(self, slots: Slots) -> None:
+        if len(slots) == 0:
+            return
         for part in self._parts:
             part.release(slots)
         self._live[slots] = False
         for key in zip(self._sensor[slots].tolist(), self._window[slots].tolist(), strict=True):
             del self._slot_of[key]
         self._free.extend(slots.tolist())
-        return rows
 
-    def _rows(self, slots: Slots) -> pa.Table:
+    def _rows(self, slots: Slots, revision: npt.NDArray[np.int32]) -> pa.Table:
         machines = [self.watermarks.names[code] for code in self._machine[slots]]
         sensors = [self._sensor_names[code][1] for code in self._sensor[slots]]
         starts = self._window[slots] * self.spec.size_us
@@ -259,6 +362,7 @@ class Aggregator:
             "partition": np.full(len(slots), self.partition, np.int32),
             "first_offset": self._first_offset[slots],
             "last_offset": self._last_offset[slots],
+            "revision": revision,
         }
         for aggregate in self._aggregates:
             for name, values in aggregate.results(slots).items():
@@ -266,22 +370,21 @@ class Aggregator:
         table = pa.table({name: columns[name] for name in WINDOW_SCHEMA.names}, schema=WINDOW_SCHEMA)
         return table.sort_by([(name, "ascending") for name in ("machine_id", "window_start", "sensor_id")])
 
-    def _late_rows(
-        self, readings: pa.RecordBatch, offsets: Ints, window: Ints, closed_until: Ints, is_late: npt.NDArray[np.bool_]
-    ) -> pa.Table:
-        places = np.flatnonzero(is_late)
-        if len(places) == 0:
+    def _late_rows(self, late: _Arrived) -> pa.Table:
+        count = len(late.offsets)
+        if count == 0:
             return LATE_SCHEMA.empty_table()
-        taken = readings.take(pa.array(places))
-        columns = {name: taken.column(name) for name in taken.schema.names}
-        columns["window_start"] = pa.array(window[places] * self.spec.size_us, _TIMESTAMP)
-        columns["watermark"] = pa.array(closed_until[places], _TIMESTAMP)
-        columns["topic"] = pa.array([self.topic] * len(places), pa.string())
-        columns["partition"] = pa.array(np.full(len(places), self.partition, np.int32))
-        columns["offset"] = pa.array(offsets[places])
+        columns = {name: late.readings.column(name) for name in late.readings.schema.names}
+        columns["window_start"] = pa.array(late.window * self.spec.size_us, _TIMESTAMP)
+        columns["watermark"] = pa.array(late.closed_until, _TIMESTAMP)
+        columns["topic"] = pa.array([self.topic] * count, pa.string())
+        columns["partition"] = pa.array(np.full(count, self.partition, np.int32))
+        columns["offset"] = pa.array(late.offsets)
         return pa.table({name: columns[name] for name in LATE_SCHEMA.names}, schema=LATE_SCHEMA)
 
-    def _tally(self, *, accepted: int = 0, late: int = 0, duplicates: int = 0, windows: int = 0) -> None:
+    def _tally(
+        self, *, accepted: int = 0, late: int = 0, duplicates: int = 0, windows: int = 0, corrections: int = 0
+    ) -> None:
         held = self.counters
         self.counters = replace(
             held,
@@ -289,6 +392,7 @@ class Aggregator:
             late=held.late + late,
             duplicates=held.duplicates + duplicates,
             windows=held.windows + windows,
+            corrections=held.corrections + corrections,
         )
 
     # -- state --------------------------------------------------------------------------------------------------------
@@ -311,6 +415,8 @@ class Aggregator:
             "machine_id": pa.array(self.watermarks.names, pa.string()),
             "newest_us": self.watermarks.newest[:seen],
             "floor_us": self.watermarks.floor[:seen],
+            "closed_us": self.watermarks.closed_until()[:seen],
+            "settled_us": self.watermarks.settled_until()[:seen],
         }
         state = pack(State(head=head, size_us=self.spec.size_us, windows=self._dump(), machines=pa.table(machines)))
         return Checkpoint(partition=self.partition, next_offset=next_offset, state=state)
@@ -329,13 +435,20 @@ class Aggregator:
         codes = aggregator.watermarks.codes_of(state.machines["machine_id"].to_pylist())
         aggregator.watermarks.newest[codes] = state.machines["newest_us"].to_numpy()
         aggregator.watermarks.floor[codes] = state.machines["floor_us"].to_numpy()
+        if "closed_us" in state.machines.column_names:
+            # with another lateness than then, too, what has closed stays closed, and what is settled settled
+            aggregator.watermarks.raise_floor(codes, state.machines["closed_us"].to_numpy())
+            aggregator.watermarks.settled[codes] = state.machines["settled_us"].to_numpy()
+        else:
+            aggregator.watermarks.settled[codes] = aggregator.watermarks.closed_until()[codes]
         if state.windows.num_rows:
             aggregator._load(state.windows)
         return aggregator
 
     def _dump(self) -> pa.Table:
-        """One row per open window."""
+        """One row per window that is open or can be corrected."""
         slots = np.flatnonzero(self._live)
+        keys = list(zip(self._machine[slots].tolist(), self._window[slots].tolist(), strict=True))
         columns: dict[str, Any] = {
             "machine_id": pa.array([self.watermarks.names[code] for code in self._machine[slots]], pa.string()),
             "sensor_id": pa.array([self._sensor_names[code][1] for code in self._sensor[slots]], pa.string()),
@@ -343,6 +456,9 @@ class Aggregator:
             "unit": pa.array([None if code < 0 else self._unit_names[code] for code in self._unit[slots]], pa.string()),
             "first_offset": self._first_offset[slots],
             "last_offset": self._last_offset[slots],
+            "closed": self._closed[slots],
+            "published": pa.array([self._revisions.published(key) for key in keys], pa.int32()),
+            "changed": pa.array([self._revisions.changed.get(key) for key in keys], pa.int64()),
         }
         for part, prefix in zip(self._parts, _PREFIXES, strict=True):
             for name, array in part.dump(slots).items():
@@ -362,6 +478,16 @@ class Aggregator:
         for part, prefix in zip(self._parts, _PREFIXES, strict=True):
             own = {n.removeprefix(f"{prefix}."): c for n, c in flat.items() if n.startswith(f"{prefix}.")}
             part.load(slots, own)
+        if "closed" in flat:
+            self._load_closed(slots[_mask(flat["closed"])], windows.filter(windows["closed"]))
+
+    def _load_closed(self, slots: Slots, windows: pa.Table) -> None:
+        for slot, published, tick in zip(
+            slots, windows["published"].to_pylist(), windows["changed"].to_pylist(), strict=True
+        ):
+            self._keep_correctable(np.array([slot]), published)
+            if tick is not None:
+                self._revisions.changed[int(self._machine[slot]), int(self._window[slot])] = tick
 
 
 def _integers(column: Any) -> Ints:

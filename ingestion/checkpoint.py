@@ -18,9 +18,10 @@ class Counters:
     """What became of the partition's readings since its first: exact, as they are committed with the position.
 
     accepted      readings counted into a window
+    corrections   those of them that came after it had closed
     late          readings written to `late_readings`
     duplicates    readings dropped because the same (sensor_id, event_time, sequence) was counted already
-    windows       rows written to `windows`
+    windows       rows written to `windows`, corrections of windows included
     dead_letters  by reason: readings (a message that could not be decoded counts as one)
     """
 
@@ -28,6 +29,7 @@ class Counters:
     late: int = 0
     duplicates: int = 0
     windows: int = 0
+    corrections: int = 0
     dead_letters: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -67,8 +69,9 @@ class State:
     """What the bytes of a checkpoint hold.
 
     size_us   length of the windows
-    windows   one row per open window: its keys and the states of all aggregates
-    machines  one row per machine: its greatest event time, and up to where it was closed for silence
+    windows   one row per window that is open or can be corrected: its keys and the states of all aggregates
+    machines  one row per machine: its greatest event time, and up to where its windows are closed, for silence or by
+              its clock, and settled
     """
 
     head: Progress

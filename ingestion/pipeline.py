@@ -127,7 +127,7 @@ class Pipeline:
             if held is None:
                 continue
             held.idleness.answered(end.answered_at)
-            if held.next_offset < end.offset or held.aggregator.open_windows == 0:
+            if held.next_offset < end.offset or not held.aggregator.is_waiting:
                 continue
             silent = held.idleness.silent(held.aggregator.machines_with_open_windows(), self._monotonic())
             if silent:

@@ -43,15 +43,18 @@ class Watermarks:
     """The event-time clocks of a partition's machines.
 
     A machine's watermark is the greatest event time seen of it less the allowed lateness. What has closed is everything
-    up to its watermark, and up to its floor: the end of the windows that were closed because it was silent.
+    up to its watermark, and up to its floor: the end of the windows that were closed because it was silent. What can no
+    longer be corrected, either, is settled: the correction lateness behind it.
     """
 
-    def __init__(self, allowed_lateness_us: int) -> None:
+    def __init__(self, allowed_lateness_us: int, correction_lateness_us: int = 0) -> None:
         self._lateness = allowed_lateness_us
+        self._correction = correction_lateness_us
         self._codes: dict[str, int] = {}
         self.names: list[str] = []
         self.newest: Ints = np.zeros(0, np.int64)
         self.floor: Ints = np.zeros(0, np.int64)
+        self.settled: Ints = np.zeros(0, np.int64)
 
     def codes_of(self, machines: list[str]) -> Ints:
         """The machines' numbers; a new machine gets the next one."""
@@ -63,6 +66,7 @@ class Watermarks:
             more = np.full(max(len(self.names) - len(self.newest), 64), NEVER, np.int64)
             self.newest = np.concatenate((self.newest, more))
             self.floor = np.concatenate((self.floor, more))
+            self.settled = np.concatenate((self.settled, more))
         return np.fromiter((self._codes[machine] for machine in machines), np.int64, len(machines))
 
     def advance(self, machine: Ints, event_us: Ints) -> Ints:
@@ -75,6 +79,14 @@ class Watermarks:
     def closed_until(self) -> Ints:
         """Of each machine, event time up to which its windows have closed."""
         return np.maximum(self.newest - self._lateness, self.floor)
+
+    def settled_at(self, machine: Ints, closed_until: Ints) -> Ints:
+        """Up to where the machines' windows were settled when they had closed up to the given event times."""
+        return np.maximum(closed_until - self._correction, self.settled[machine])
+
+    def settled_until(self) -> Ints:
+        """Of each machine, event time up to which its windows can no longer be corrected."""
+        return np.maximum(self.closed_until() - self._correction, self.settled)
 
     def raise_floor(self, machine: Ints, until_us: Ints) -> None:
         """Close the machines' windows up to the given event times, whatever their watermark."""

@@ -224,5 +224,6 @@ def test_rows_follow_the_schema() -> None:
             "partition": 3,
             "first_offset": 7,
             "last_offset": 7,
+            "revision": 0,
         }
     ]
