@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1, description="partitions of the readings topic")
     window_seconds: float = Field(default=60.0, gt=0, description="length of the tumbling windows")
     allowed_lateness_seconds: float = Field(default=30.0, ge=0, description="how late a reading may come")
+    correction_lateness_seconds: float = Field(
+        default=0.0, ge=0, description="how long after its close a window is still corrected by readings; 0: never"
+    )
     idle_timeout_seconds: float = Field(default=15.0, gt=0, description="silence after which a machine's windows close")
     commit_interval_seconds: float = Field(default=1.0, gt=0, description="longest time a closed window waits")
 
@@ -80,6 +83,7 @@ class Settings(BaseSettings):
             window=WindowSpec(
                 size=timedelta(seconds=self.window_seconds),
                 allowed_lateness=timedelta(seconds=self.allowed_lateness_seconds),
+                correction_lateness=timedelta(seconds=self.correction_lateness_seconds),
             ),
             idle_timeout=timedelta(seconds=self.idle_timeout_seconds),
             commit_interval=timedelta(seconds=self.commit_interval_seconds),

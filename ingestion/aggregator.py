@@ -33,7 +33,7 @@ _PREFIXES = (*aggregates.AGGREGATES, "repeats")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folded:
-    """What a fold brought: rows of windows that closed or were corrected (WINDOW_SCHEMA), late readings (LATE_SCHEMA)."""
+    """What a fold brought: rows of closed or corrected windows (WINDOW_SCHEMA), and late readings (LATE_SCHEMA)."""
 
     windows: pa.Table
     late: pa.Table
@@ -311,7 +311,7 @@ class Aggregator:
         return counted, pa.concat_tables(published)
 
     def _settle(self, silent: Sequence[int]) -> pa.Table:
-        """Publish the corrections that the machines' clocks have passed and the silent machines'; forget what is settled.
+        """Publish corrections that their machine's clock has passed, and silent machines'; forget what is settled.
 
         A correction waits until its machine's clock enters another window, so that one row tells of many readings, and
         when it goes depends on the readings alone.

@@ -32,6 +32,8 @@ def _counted(item: InputItem, index: Sequence[str]) -> InputItem:
             if not index or not set(index) <= set(file.schema_arrow.names):
                 return item
             keys = file.read(columns=list(index), use_threads=False)
+            if item.slice is not None:
+                keys = keys.slice(item.slice.start, item.slice.end - item.slice.start)
     except (OSError, pa.ArrowInvalid) as error:
         raise InvalidInput(f"{item.uri} cannot be read: {error}", place=PLACE) from None
     rows = keys.group_by(list(index), use_threads=False).aggregate([]).num_rows

@@ -55,6 +55,9 @@ def _parquet(item: InputItem, size: MiniBatchSize, *, counted: bool) -> Iterator
     if size.unit is SizeUnit.BYTES and item.size_bytes <= size.number:
         yield item
         return
+    if item.slice is not None:
+        yield from _cut_slice(item, item.slice, size)
+        return
     path = Path(item.uri)
     if size.unit is SizeUnit.ROWS:
         found = cut_parquet(path, rows=size.number)
@@ -69,6 +72,18 @@ def _parquet(item: InputItem, size: MiniBatchSize, *, counted: bool) -> Iterator
     for start, end in found.pieces:
         share = _share(item.size_bytes, start, end, found)
         yield _item(item, share, end - start, counted, Slice(kind=SliceKind.ROWS, start=start, end=end))
+
+
+def _cut_slice(item: InputItem, part: Slice, size: MiniBatchSize) -> Iterator[InputItem]:
+    """Pieces of a slice of rows that is too large itself."""
+    rows = part.end - part.start
+    most = size.number if size.unit is SizeUnit.ROWS else max(1, rows * size.number // max(item.size_bytes, 1))
+    pieces = -(-rows // most)
+    for number in range(pieces):
+        start, end = rows * number // pieces, rows * (number + 1) // pieces
+        share = item.size_bytes * end // rows - item.size_bytes * start // rows
+        piece = Slice(kind=SliceKind.ROWS, start=part.start + start, end=part.start + end)
+        yield _item(item, share, end - start, True, piece)
 
 
 def _share(size_bytes: int, start: int, end: int, found: ParquetCut) -> int:

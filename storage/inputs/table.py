@@ -11,6 +11,7 @@ from scoring.job import JobInput
 from scoring.minibatch import InputItem
 from storage.inputs.pivoted_rows import with_pivoted_rows
 from storage.inputs.reader import PLACE, Places
+from storage.inputs.revised_rows import without_replaced
 from storage.inputs.static_tables import JOINABLE, write_snapshot
 from storage.lake.changes import current_version, gained
 
@@ -42,8 +43,12 @@ class LakeTableInput:
         """Empty where the versions brought no rows. Raises InvalidInput where their history is gone."""
         if job_input.to_version is None:
             raise ValueError("resolve the input first: its to_version is open")
-        files = gained(self._folder(job_input), job_input.from_version, job_input.to_version)
-        items = [InputItem(uri=str(file.path), size_bytes=file.size_bytes, rows=file.rows) for file in files]
+        folder = self._folder(job_input)
+        files = gained(folder, job_input.from_version, job_input.to_version)
+        items: Sequence[InputItem] = [
+            InputItem(uri=str(file.path), size_bytes=file.size_bytes, rows=file.rows) for file in files
+        ]
+        items = without_replaced(items, folder)
         return items if job_input.pivot is None else with_pivoted_rows(items, job_input.pivot)
 
     def snapshot(self, job_input: JobInput, folder: Path) -> Path | None:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from scoring.errors import TryAgain
-from storage.lake.part_files import statistics
+from storage.lake.part_files import PART_FILE_ORDER, statistics
 from storage.lake.stream_state import fsync_folder
 from storage.lake.table_log import LiveFile, actions, live_files, opened_table
 
@@ -106,7 +106,7 @@ def _join(folder: Path, table: DeltaTable, group: list[LiveFile], step: Callable
         rows = pa.concat_tables([_rows(folder / file.path, schema) for file in group])
     except FileNotFoundError as error:
         raise TryAgain(f"a part file of {folder.name} is gone: {error}") from error
-    order = [n for n in ("machine_id", "window_start", "sensor_id", "partition", "offset") if n in rows.column_names]
+    order = [name for name in PART_FILE_ORDER if name in rows.column_names]
     if order:
         rows = rows.sort_by([(name, "ascending") for name in order])
     name = f"date={group[0].date}/part-{uuid4()}.zstd.parquet"

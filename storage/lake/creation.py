@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from deltalake import DeltaTable
+import pyarrow as pa
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError
 
 from storage.lake.stream_state import fsync_folder
 from storage.lake.tables import DATE, LakeTable
@@ -19,12 +21,35 @@ _FIRST_ENTRY = f"{0:020}.json"
 def opened(root: Path, table: LakeTable, *, configuration: Mapping[str, str] | None = None) -> DeltaTable:
     """The table below the lake's `root`; created empty, partitioned by date, with `configuration` if it is missing.
 
+    A table of an older version gets the columns that it lacks, which are null in its rows.
+
     Raises DeltaError or OSError where the lake cannot be read or written.
     """
     folder = table.path(root)
     if not DeltaTable.is_deltatable(str(folder)):
         (folder / "_delta_log").mkdir(parents=True, exist_ok=True)
         _create(folder, table, configuration or {})
+    found = DeltaTable(folder)
+    return found if not _lacking(found, table) else _widened(folder, table)
+
+
+def _lacking(found: DeltaTable, table: LakeTable) -> list[pa.Field]:
+    names = {field.name for field in found.schema().fields}
+    return [field for field in table.schema if field.name not in names]
+
+
+def _widened(folder: Path, table: LakeTable) -> DeltaTable:
+    for attempt in range(3):
+        found = DeltaTable(folder)
+        lacking = _lacking(found, table)
+        if not lacking:
+            break
+        try:
+            found.alter.add_columns(Schema.from_arrow(pa.schema(lacking)).fields)
+        except CommitFailedError:
+            # another process added them in the same moment, or rows
+            if attempt == 2:
+                raise
     return DeltaTable(folder)
 
 

@@ -7,11 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_COLUMNS = ("machine_id", "sensor_id", "window_start", "window_end", "event_time", "job_name")
+PART_FILE_ORDER = ("machine_id", "window_start", "revision", "sensor_id", "partition", "offset")
+"""A part file is sorted by those of them that it has: the rows of one revision of a machine's window lie together."""
+
+_COLUMNS = ("machine_id", "sensor_id", "window_start", "window_end", "event_time", "job_name", "revision")
 
 
 def statistics(rows: pa.Table) -> dict[str, Any]:
-    """Rows, and least, greatest and nulls of the columns that are asked for: the ids and the times."""
+    """Rows, and least, greatest and nulls of the columns that are asked for: ids, times, revisions."""
     least: dict[str, Any] = {}
     greatest: dict[str, Any] = {}
     nulls: dict[str, int] = {}
@@ -27,4 +30,4 @@ def statistics(rows: pa.Table) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     # timestamps as the Delta protocol writes them
-    return value if isinstance(value, str) else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value if isinstance(value, str | int) else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -37,7 +37,7 @@ from ingestion.checkpoint import Checkpoint
 from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit
 from storage.lake.creation import opened
-from storage.lake.part_files import statistics
+from storage.lake.part_files import PART_FILE_ORDER, statistics
 from storage.lake.stream_state import (
     PartitionIds,
     fsync_folder,
@@ -241,7 +241,7 @@ def _by_date(rows: pa.Table) -> Iterable[tuple[str, pa.Table]]:
     """Rows of each date without the partition column, sorted so that a machine's windows lie together."""
     if rows.num_rows == 0:
         return
-    order = [n for n in ("machine_id", "window_start", "sensor_id", "partition", "offset") if n in rows.column_names]
+    order = [name for name in PART_FILE_ORDER if name in rows.column_names]
     for date in sorted(pc.unique(rows["date"]).to_pylist()):
         part = rows.filter(pc.equal(rows["date"], date)).drop_columns(["date"])
         yield date.isoformat(), part.sort_by([(name, "ascending") for name in order])

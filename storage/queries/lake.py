@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from storage.lake.tables import TABLES, LakeTable
+from storage.lake.tables import TABLES, WINDOWS, LakeTable
 from storage.queries.errors import LimitReached, QueryError, StoreAway
 from storage.queries.stores import EVERYTHING, TimeRange
 
@@ -51,6 +51,12 @@ class Snapshot:
             return None
         return datetime.fromtimestamp(pc.max(self.actions["modification_time"]).as_py() / 1000, UTC)
 
+    @property
+    def has_revisions(self) -> bool:
+        """Whether any window was corrected, from the files' statistics."""
+        name = "max.revision"
+        return name in self.actions.column_names and (pc.max(self.actions[name]).as_py() or 0) > 0
+
     def extreme(self, column: str) -> datetime | None:
         """The greatest value of `column`, from the files' statistics; None where they have none."""
         name = f"max.{column}"
@@ -70,6 +76,16 @@ class Snapshot:
         chosen = self.actions.filter(keep) if self.actions.num_rows else self.actions
         folder = self.table.path(self.root)
         return [str(folder / path) for path in chosen["path"].to_pylist()]
+
+
+def latest_windows(source: str) -> str:
+    """A FROM clause with those rows of `source`, a name of all the windows' rows, that no greater revision replaces.
+
+    Rows from before there were revisions are of revision 0. Only the rows of corrections are looked up.
+    """
+    return f"""(select w.* from {source} w where not exists (
+        select 1 from {source} r where r.revision > 0 and r.revision > coalesce(w.revision, 0)
+        and r.sensor_id = w.sensor_id and r.window_start = w.window_start))"""  # noqa: S608
 
 
 _SPANS = {
@@ -161,6 +177,11 @@ def _create_view(connection: duckdb.DuckDBPyConnection, of: Snapshot, when: Time
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
     # the paths are the table's own, and quoted
     source = f"read_parquet([{listed}], union_by_name=true, hive_partitioning=true, hive_types={{'date': date}})"
+    if name == WINDOWS.name and of.has_revisions:
+        # files from before there were revisions have no such column
+        every = f"select * from {source} union all by name (select null::integer as revision limit 0)"  # noqa: S608
+        connection.execute(f"create view windows_revisions as {every}")
+        source = latest_windows("windows_revisions")
     connection.execute(f'create view "{name}" as select * from {source}')  # noqa: S608
 
 

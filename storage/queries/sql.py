@@ -4,6 +4,8 @@ DuckDB in this process. Lake tables are scanned where they lie, with filters and
 that the statement names are copied in whole through COPY. By the time the statement runs, DuckDB can reach no file,
 no network and no setting: it sees these tables and nothing else.
 
+`lake.windows` has of each window the latest revision, `lake.windows_revisions` every row.
+
 A bare name is the Postgres table where both have one: `predictions` is Postgres', `lake.predictions` the lake's.
 """
 
@@ -23,12 +25,15 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from storage.lake.tables import TABLES
+from storage.lake.tables import TABLES, WINDOWS
 from storage.postgres.tables import metadata
 from storage.queries import postgres
 from storage.queries.errors import InvalidQuery, LimitReached, StoreAway
-from storage.queries.lake import columns_sql, connect
+from storage.queries.lake import columns_sql, connect, latest_windows, snapshot
 from storage.queries.stores import Stores
+
+REVISIONS = "windows_revisions"
+"""All rows of the lake's table `windows`, also those that a correction has replaced."""
 
 ALLOWED = "one SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES or EXPLAIN of these"
 _EXPLAIN = re.compile(r"^\s*explain(\s+analyze)?(\s*\([^)]*\))?\s+", re.IGNORECASE)
@@ -72,6 +77,7 @@ def catalog(stores: Stores) -> Catalog:
     """Every table of both stores. A store that is away is a sentence in `away`, not an error."""
     away: dict[str, str] = {}
     tables = [Table(schema="lake", name=name, columns=of.schema) for name, of in TABLES.items()]
+    tables.append(Table(schema="lake", name=REVISIONS, columns=WINDOWS.schema))
     try:
         found = postgres.table_schemas(stores)
         tables += [Table(schema="pg", name=name, columns=columns) for name, columns in found.items()]
@@ -167,7 +173,10 @@ def _create_tables(
         rows = _lake_rows(stores, table) if table.schema == "lake" else _postgres_rows(stores, table, deadline)
         source = f"{table.schema}_{table.name}"
         connection.register(source, rows)
-        connection.execute(f'create view {table.schema}."{table.name}" as select * from memory.main."{source}"')  # noqa: S608
+        clause = f'memory.main."{source}"'
+        if str(table) == f"lake.{WINDOWS.name}" and snapshot(stores.lake, WINDOWS.name).has_revisions:
+            clause = latest_windows(clause)
+        connection.execute(f'create view {table.schema}."{table.name}" as select * from {clause}')  # noqa: S608
 
 
 def _refuse_postgres(schema: str, name: str, reason: str) -> None:
@@ -178,7 +187,7 @@ def _refuse_postgres(schema: str, name: str, reason: str) -> None:
 
 
 def _lake_rows(stores: Stores, table: Table) -> Any:
-    folder = TABLES[table.name].path(stores.lake)
+    folder = (WINDOWS if table.name == REVISIONS else TABLES[table.name]).path(stores.lake)
     if not (folder / "_delta_log").is_dir():
         return table.columns.empty_table()
     try:

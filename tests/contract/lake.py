@@ -13,7 +13,9 @@ from storage.lake.tables import WINDOWS
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def window_rows(rows: int, *, first: int = 0, day: date = date(2026, 3, 1), machine: str = "north-pump-01") -> pa.Table:
+def window_rows(
+    rows: int, *, first: int = 0, day: date = date(2026, 3, 1), machine: str = "north-pump-01", revision: int = 0
+) -> pa.Table:
     """Rows of the windows table, numbered from `first` in `first_offset`."""
     count = range(first, first + rows)
     starts = [START + timedelta(minutes=n) for n in count]
@@ -28,6 +30,7 @@ def window_rows(rows: int, *, first: int = 0, day: date = date(2026, 3, 1), mach
         "partition": [0] * rows,
         "first_offset": list(count),
         "last_offset": list(count),
+        "revision": [revision] * rows,
         "date": [day] * rows,
     }
     for name in ("mean", "min", "max", "stddev", "last", "median", "p95"):

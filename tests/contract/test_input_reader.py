@@ -185,6 +185,20 @@ class TestInputsByType(InputReaderContract):
         subject.grow(7)
         assert subject.rows(subject.windows(from_version=compacted)) == [7]
 
+    def test_of_a_corrected_window_the_newest_revision_within_the_versions_is_read(
+        self, subject: Subject, tmp_path: Path
+    ) -> None:
+        table = tmp_path / "lake" / "windows"
+        first = append(table, window_rows(6))
+        second = append(table, window_rows(2, first=2, revision=1))
+        third = append(table, window_rows(1, first=3, revision=2))
+        assert subject.rows(subject.windows(to_version=first)) == [6]
+        assert sorted(map(int, subject.rows(subject.windows(to_version=third)))) == [1, 1, 2, 2]  # type: ignore[arg-type]
+        assert subject.rows(subject.windows(from_version=first, to_version=second)) == [2]
+        assert subject.rows(subject.windows(from_version=first)) == [1, 1]
+        compact(table)
+        assert sum(map(int, subject.rows(subject.windows()))) == 6  # type: ignore[arg-type]
+
     def test_history_that_is_gone_is_said_with_the_mend(self, subject: Subject, tmp_path: Path) -> None:
         for rows in (4, 5, 6):
             subject.grow(rows)

@@ -9,13 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from ingestion.checkpoint import Checkpoint
 from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit, WindowSink
 from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA
+from storage.lake.creation import opened
 from storage.lake.stream_state import PartitionIds
+from storage.lake.tables import WINDOWS, LakeTable
 from storage.lake.window_sink import CHECKPOINT_INTERVAL, LakeWindowSink
 from tests.contract.streams import MemorySink, Store
 
@@ -23,7 +25,7 @@ START = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
 Rows = list[dict[str, Any]]
 
 
-def window_row(number: int, partition: int = 0) -> dict[str, Any]:
+def window_row(number: int, partition: int = 0, revision: int = 0) -> dict[str, Any]:
     start = START + timedelta(minutes=number)
     return {
         "machine_id": f"m{partition}",
@@ -43,6 +45,7 @@ def window_row(number: int, partition: int = 0) -> dict[str, Any]:
         "partition": partition,
         "first_offset": number,
         "last_offset": number,
+        "revision": revision,
     }
 
 
@@ -94,6 +97,14 @@ class WindowSinkContract:
         assert worker().restore(2) is None
         key = lambda row: (row["partition"], row["window_start"])  # noqa: E731
         assert sorted(stored("windows"), key=key) == sorted(rows, key=key)
+
+    def test_a_correction_is_another_row(self, worker: Callable[[], WindowSink], stored: Callable[[str], Rows]) -> None:
+        sink = worker()
+        sink.restore(0)
+        rows = [window_row(1, revision=1), window_row(1), window_row(1, revision=2)]
+        sink.commit(commit_of({0: 7}, rows[:2]))
+        sink.commit(commit_of({0: 9}, rows[2:]))
+        assert sorted(stored("windows"), key=lambda row: row["revision"]) == [rows[1], rows[0], rows[2]]
 
     def test_a_commit_without_rows_moves_the_position(self, worker: Callable[[], WindowSink]) -> None:
         sink = worker()
@@ -272,6 +283,20 @@ class TestLakeWindowSink(WindowSinkContract):
         file.unlink()
         with pytest.raises(TryAgain, match="superseded meanwhile, or deleted"):
             worker().restore(0)
+
+    def test_a_table_from_before_there_were_revisions_gets_the_column(
+        self, worker: Callable[[], LakeWindowSink], stored: Callable[[str], Rows], tmp_path: Path
+    ) -> None:
+        older = LakeTable(name="windows", schema=WINDOWS.schema.remove(WINDOWS.schema.get_field_index("revision")))
+        opened(tmp_path / "lake", older)
+        row = {**window_row(0), "date": START.date()}
+        rows = pa.Table.from_pylist([row], schema=older.schema)
+        write_deltalake(tmp_path / "lake" / "windows", rows, mode="append", partition_by=["date"])
+        first, second = worker(), worker()
+        for number, sink in enumerate((first, second)):
+            sink.restore(number)
+            sink.commit(commit_of({number: 5}, [window_row(number + 1, partition=number, revision=number)]))
+        assert [row["revision"] for row in stored("windows")] == [None, 0, 1]
 
     def test_streams_of_other_names_begin_afresh(self, worker: Callable[[], LakeWindowSink], tmp_path: Path) -> None:
         sink = worker()

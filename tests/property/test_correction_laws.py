@@ -1,4 +1,4 @@
-"""Late readings correct their windows: the aggregator against a model, with any lateness, cuts, restarts and silence."""
+"""Late readings correct their windows: the aggregator against a model; any lateness, cuts, restarts and silence."""
 
 from __future__ import annotations
 

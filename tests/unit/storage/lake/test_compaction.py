@@ -98,10 +98,10 @@ def test_a_writer_who_removes_a_file_that_was_joined_is_refused_or_removes_its_r
 
 
 def test_a_column_that_a_file_did_not_have_yet_is_null(folder: Path) -> None:
-    DeltaTable(str(folder)).alter.add_columns([Field("revision", PrimitiveType("long"))])
+    DeltaTable(str(folder)).alter.add_columns([Field("remark", PrimitiveType("long"))])
     compact(folder)
     held = DeltaTable(str(folder)).to_pyarrow_table()
-    assert held["revision"].null_count == held.num_rows == 32
+    assert held["remark"].null_count == held.num_rows == 32
 
 
 def test_predictions_with_nulls(tmp_path: Path) -> None:
