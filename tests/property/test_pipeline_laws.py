@@ -67,11 +67,16 @@ class Clock:
 
 
 def live(
-    store: Store, all_messages: list[Message], cuts: list[int], death: str | None, sink: type[MemorySink] = MemorySink
+    store: Store,
+    all_messages: list[Message],
+    cuts: list[int],
+    death: str | None,
+    sink: type[MemorySink] = MemorySink,
+    stream: StreamSettings = SETTINGS,
 ) -> None:
     """One life of the worker: it takes as many messages as the cuts say, and dies in a commit or between two."""
     letters = MemoryLetters(store, int(death.split()[1]) if death and death.startswith("letters") else None)
-    pipeline = Pipeline(SETTINGS, sink(store, death), letters, now=lambda: ORIGIN, monotonic=Clock())
+    pipeline = Pipeline(stream, sink(store, death), letters, now=lambda: ORIGIN, monotonic=Clock())
     position = pipeline.assign([0], {0: 0})[0]
     try:
         for cut in cuts:
@@ -85,15 +90,20 @@ def live(
         return
 
 
-def finish(store: Store, all_messages: list[Message], sink: type[MemorySink] = MemorySink) -> dict[str, Any]:
+def finish(
+    store: Store,
+    all_messages: list[Message],
+    sink: type[MemorySink] = MemorySink,
+    stream: StreamSettings = SETTINGS,
+) -> dict[str, Any]:
     """A last life without trouble; what is stored then."""
-    pipeline = Pipeline(SETTINGS, sink(store), MemoryLetters(store), now=lambda: ORIGIN, monotonic=Clock())
+    pipeline = Pipeline(stream, sink(store), MemoryLetters(store), now=lambda: ORIGIN, monotonic=Clock())
     position = pipeline.assign([0], {0: 0})[0]
     pipeline.take(0, all_messages[position:])
     pipeline.commit()
-    key = [("window_start", "ascending"), ("sensor_id", "ascending")]
+    key = [("window_start", "ascending"), ("sensor_id", "ascending"), ("revision", "ascending")]
     held = store.checkpoints.get(0)
-    opened = Aggregator.restored(SETTINGS.window, "t", held) if held else None
+    opened = Aggregator.restored(stream.window, "t", held) if held else None
     return {
         "windows": pa.concat_tables(store.windows).sort_by(key).to_pylist(),
         "late": pa.concat_tables(store.late).to_pylist(),
@@ -113,6 +123,41 @@ def test_lives_and_deaths_change_nothing(
         live(disturbed, all_messages, cuts, death)
     left, right = finish(disturbed, all_messages), finish(Store(), all_messages)
     assert left == right
+
+
+@settings(max_examples=100, deadline=None)
+@given(messages, st.lists(life, max_size=6), st.integers(1, 40))
+def test_lives_and_deaths_change_no_revision(
+    all_messages: list[Message], lives: list[tuple[list[int], str | None]], seconds: int
+) -> None:
+    stream = replace(SETTINGS, window=replace(SETTINGS.window, correction_lateness=timedelta(seconds=seconds)))
+    disturbed = Store()
+    for cuts, death in lives:
+        live(disturbed, all_messages, cuts, death, stream=stream)
+    assert finish(disturbed, all_messages, stream=stream) == finish(Store(), all_messages, stream=stream)
+
+
+def test_silence_publishes_corrections() -> None:
+    store, clock = Store(), Clock()
+    window = replace(SETTINGS.window, allowed_lateness=timedelta(0), correction_lateness=timedelta(seconds=60))
+    stream = replace(SETTINGS, window=window, idle_timeout=timedelta(seconds=2))
+    pipeline = Pipeline(stream, MemorySink(store), MemoryLetters(store), now=lambda: ORIGIN, monotonic=clock)
+    pipeline.assign([0], {0: 0})
+    for offset, seconds in enumerate((1, 12)):
+        pipeline.take(0, [Message(offset, STAMP, b"m", encode_reading(reading(seconds, 1.0, None)))])
+    for _ in range(4):
+        clock.now += 1
+        pipeline.tend({0: End(2, clock.now)})
+    pipeline.take(0, [Message(2, STAMP, b"m", encode_reading(reading(2, 1.0, None)))])
+    for _ in range(4):
+        clock.now += 1
+        pipeline.tend({0: End(3, clock.now)})
+    rows = pa.concat_tables(store.windows).to_pylist()
+    assert [(row["window_start"].second, row["revision"], row["count"]) for row in rows] == [
+        (0, 0, 1),
+        (10, 0, 1),
+        (0, 1, 2),
+    ]
 
 
 def test_the_comparison_is_red_for_a_position_that_goes_before_its_data() -> None:
