@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from ingestion import aggregates
 from ingestion.aggregates.slots import Arrivals, Slots, WindowState
+from ingestion.arrived import Arrived
 from ingestion.checkpoint import Checkpoint, Counters, Progress, State, from_microseconds, pack, unpack
 from ingestion.errors import InvalidInput
 from ingestion.grouping import distinct
@@ -37,24 +38,6 @@ class Folded:
 
     windows: pa.Table
     late: pa.Table
-
-
-class _Arrived(NamedTuple):
-    """Readings with their machines' and sensors' numbers. All columns have one element a reading, in offset order."""
-
-    readings: pa.RecordBatch
-    machine: Ints
-    sensor: Ints
-    event_us: Ints
-    window: Ints
-    offsets: Ints
-    closed_until: Ints
-
-    def at(self, chosen: npt.NDArray[np.bool_]) -> _Arrived:
-        if chosen.all():
-            return self
-        places = np.flatnonzero(chosen)
-        return _Arrived(self.readings.take(pa.array(places)), *(column[places] for column in self[1:]))
 
 
 class Aggregator:
@@ -103,7 +86,7 @@ class Aggregator:
         event_us = _integers(readings.column("event_time").cast(pa.int64()))
         window = event_us // self.spec.size_us
         closed_until = self.watermarks.advance(machine, event_us)
-        arrived = _Arrived(readings, machine, sensor, event_us, window, offsets, closed_until)
+        arrived = Arrived(readings, machine, sensor, event_us, window, offsets, closed_until)
         ends = (window + 1) * self.spec.size_us
         is_closed = closed_until >= ends
         if not is_closed.any():
@@ -112,7 +95,7 @@ class Aggregator:
             self._tally(accepted=counted, duplicates=len(ends) - counted, windows=windows.num_rows)
             return Folded(windows=windows, late=LATE_SCHEMA.empty_table())
         is_late = is_closed & (self.watermarks.settled_at(machine, closed_until) >= ends)
-        late = self._late_rows(arrived.at(is_late))
+        late = arrived.at(is_late).as_late(self.topic, self.partition, self.spec.size_us)
         in_time = arrived.at(~is_closed)
         counted = len(self._count(in_time)) if len(in_time.window) else 0
         # a reading that finds its window closed comes after all those that did not
@@ -173,7 +156,7 @@ class Aggregator:
             self._sensor_names.append((machine, name))
         return code
 
-    def _count(self, arrived: _Arrived) -> Slots:
+    def _count(self, arrived: Arrived) -> Slots:
         """Fold readings into their windows; returns, of each that was no repeat, the window's slot."""
         readings, machine, sensor, event_us, window, offsets, _ = arrived
         local, slots = self._slots(machine, sensor, window)
@@ -290,7 +273,7 @@ class Aggregator:
         for key, slot in zip(keys, slots.tolist(), strict=True):
             self._revisions.hold(key, slot, published)
 
-    def _correct(self, arrived: _Arrived) -> tuple[int, pa.Table]:
+    def _correct(self, arrived: Arrived) -> tuple[int, pa.Table]:
         """Fold readings into windows that have closed: how many were no repeats, and the rows published meanwhile."""
         counted = 0
         published = [WINDOW_SCHEMA.empty_table()]
@@ -369,18 +352,6 @@ class Aggregator:
                 columns[name] = pa.array(values, from_pandas=True)
         table = pa.table({name: columns[name] for name in WINDOW_SCHEMA.names}, schema=WINDOW_SCHEMA)
         return table.sort_by([(name, "ascending") for name in ("machine_id", "window_start", "sensor_id")])
-
-    def _late_rows(self, late: _Arrived) -> pa.Table:
-        count = len(late.offsets)
-        if count == 0:
-            return LATE_SCHEMA.empty_table()
-        columns = {name: late.readings.column(name) for name in late.readings.schema.names}
-        columns["window_start"] = pa.array(late.window * self.spec.size_us, _TIMESTAMP)
-        columns["watermark"] = pa.array(late.closed_until, _TIMESTAMP)
-        columns["topic"] = pa.array([self.topic] * count, pa.string())
-        columns["partition"] = pa.array(np.full(count, self.partition, np.int32))
-        columns["offset"] = pa.array(late.offsets)
-        return pa.table({name: columns[name] for name in LATE_SCHEMA.names}, schema=LATE_SCHEMA)
 
     def _tally(
         self, *, accepted: int = 0, late: int = 0, duplicates: int = 0, windows: int = 0, corrections: int = 0
