@@ -33,6 +33,7 @@ class StreamStack:
     partitions: int = 4
     window_seconds: float = 10.0
     allowed_lateness_seconds: float = 5.0
+    correction_lateness_seconds: float = 0.0
     idle_timeout_seconds: float = 3600.0
     commit_interval_seconds: float = 0.2
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -46,6 +47,7 @@ class StreamStack:
             "TIDEMILL_PARTITIONS": str(self.partitions),
             "TIDEMILL_WINDOW_SECONDS": str(self.window_seconds),
             "TIDEMILL_ALLOWED_LATENESS_SECONDS": str(self.allowed_lateness_seconds),
+            "TIDEMILL_CORRECTION_LATENESS_SECONDS": str(self.correction_lateness_seconds),
             "TIDEMILL_IDLE_TIMEOUT_SECONDS": str(self.idle_timeout_seconds),
             "TIDEMILL_COMMIT_INTERVAL_SECONDS": str(self.commit_interval_seconds),
         }

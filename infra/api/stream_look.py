@@ -98,12 +98,13 @@ def _partition(number: int, progress: Progress | None, end: int | None) -> dict[
         "late": 0,
         "duplicates": 0,
         "windows": 0,
+        "corrections": 0,
         "dead_letters": 0,
         "dead_letters_by_reason": {},
     }
     if progress is not None:
         counters = progress.counters
-        shown |= {key: getattr(counters, key) for key in ("accepted", "late", "duplicates", "windows")}
+        shown |= {key: getattr(counters, key) for key in ("accepted", "late", "duplicates", "windows", "corrections")}
         shown["dead_letters"] = sum(counters.dead_letters.values())
         shown["dead_letters_by_reason"] = dict(counters.dead_letters)
     return shown

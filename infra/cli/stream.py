@@ -44,6 +44,7 @@ def show_command(answer: Answer) -> None:
                 "duplicates": counters.duplicates,
                 "dead_letters": dict(counters.dead_letters),
                 "windows": counters.windows,
+                "corrections": counters.corrections,
                 "open_windows": progress.open_windows,
                 "machines": progress.machines,
                 "watermark_min": progress.watermark_min.isoformat() if progress.watermark_min else None,

@@ -187,6 +187,29 @@ def test_silence_closes_windows_and_what_comes_then_is_late(new_stack: NewStack)
     assert sum(held.counters.late for held in progress.values()) == 1
 
 
+def test_late_readings_correct_their_window_and_a_killed_worker_publishes_it_once(new_stack: NewStack) -> None:
+    stack = new_stack(partitions=1, correction_lateness_seconds=60.0)
+    stack.wait_ready(stack.start())
+    with KafkaReadingPublisher(stack.bootstrap, stack.topic) as publisher:
+        publisher.publish(to_record_batch([a_reading("pump-1", 1, 1.0), a_reading("pump-1", 21, 3.0)]), "json")
+        publisher.publish(to_record_batch([a_reading("pump-1", 2, 5.0)]), "json")  # the window closed at 10 + 5
+        publisher.flush()
+        stack.wait_committed()
+        assert [(row["revision"], row["count"]) for row in stack.windows()] == [(0, 1)]
+        # gathered, and not yet published: it has to survive in the state
+        stack.kill(stack.workers[-1])
+        stack.wait_ready(stack.start())
+        publisher.publish(to_record_batch([a_reading("pump-1", 29, 3.0), a_reading("pump-1", 99, 3.0)]), "json")
+        publisher.publish(to_record_batch([a_reading("pump-1", 3, 9.0)]), "json")  # and now it is settled
+        publisher.flush()
+        progress = stack.wait_committed()
+    first = [row for row in stack.windows() if row["min"] == 1.0]
+    assert sorted((row["revision"], row["count"], row["mean"]) for row in first) == [(0, 1, 1.0), (1, 2, 3.0)]
+    assert len(stack.windows()) == 3
+    assert [row["value"] for row in stack.late()] == [9.0]
+    assert sum(held.counters.corrections for held in progress.values()) == 1
+
+
 def test_a_worker_stops_cleanly_when_told_to(new_stack: NewStack) -> None:
     stack = new_stack()
     worker = stack.start("--port", str(free_port()))
