@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.aggregator import Aggregator
+from ingestion.checkpoint import Checkpoint, pack, unpack
 from ingestion.reading import Reading, to_record_batch
 from ingestion.window import WindowSpec
 from tests.property.test_aggregator_laws import NOW, ORIGIN, SIZE, Plan, model_row, plans
@@ -214,3 +215,24 @@ def test_another_allowed_lateness_after_a_restart_opens_no_window_again() -> Non
     aggregator = Aggregator.restored(patient, "topic", aggregator.save(2, NOW))
     folded = aggregator.fold(to_record_batch([at(2)]), np.arange(2, 3))
     assert folded.late["offset"].to_pylist() == [2]
+
+
+def test_a_state_from_before_there_were_corrections_goes_on_with_what_had_closed_settled() -> None:
+    plain = WindowSpec(size=timedelta(seconds=SIZE))
+    aggregator = Aggregator(plain, "topic", 0)
+    aggregator.fold(to_record_batch([at(1), at(12)]), np.arange(2))
+    state = unpack(aggregator.save(2, NOW).state)
+    older = replace(
+        state,
+        windows=state.windows.drop_columns(["closed", "published", "changed"]),
+        machines=state.machines.drop_columns(["closed_us", "settled_us"]),
+    )
+    checkpoint = Checkpoint(partition=0, next_offset=2, state=pack(older))
+    aggregator = Aggregator.restored(replace(plain, correction_lateness=timedelta(seconds=60)), "topic", checkpoint)
+    folded = aggregator.fold(to_record_batch([at(2), at(13), at(25), at(14), at(31)]), np.arange(2, 7))
+    assert folded.late["offset"].to_pylist() == [2]
+    assert [(row["window_start"].second, row["revision"], row["count"]) for row in folded.windows.to_pylist()] == [
+        (10, 0, 2),
+        (20, 0, 1),
+        (10, 1, 3),
+    ]
