@@ -208,6 +208,7 @@ def _windows(
                         "partition": np.int32(number % 4),
                         "first_offset": np.arange(count) * READINGS_PER_WINDOW * 6,
                         "last_offset": (np.arange(count) + 1) * READINGS_PER_WINDOW * 6 - 1,
+                        "revision": np.int32(0),
                     }
                 )
             )

@@ -93,6 +93,7 @@ _SPANS = {
     "late_readings": ("event_time", "event_time"),
     "predictions": ("window_start", "window_end"),
     "faults": ("starts_at", "ends_at"),
+    "letter_decisions": ("decided_at", "decided_at"),
 }
 
 

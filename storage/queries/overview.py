@@ -12,7 +12,13 @@ from storage.queries import jobs, lake, postgres
 from storage.queries.postgres import as_time
 from storage.queries.stores import Stores
 
-_NEWEST = {"windows": "window_end", "late_readings": "event_time", "predictions": "window_end", "faults": "ends_at"}
+_NEWEST = {
+    "windows": "window_end",
+    "late_readings": "event_time",
+    "predictions": "window_end",
+    "faults": "ends_at",
+    "letter_decisions": "decided_at",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
