@@ -112,9 +112,16 @@ class Plant:
             append(self.settings.paths.lake / "windows", window_rows(5, first=self._rows))
             self._rows += 5
 
-    def invoke(self, name: str) -> Job:
+    def correct(self, number: int, revision: int, mean: float) -> int:
+        """Write the window anew; returns the table's version."""
+        rows = window_rows(1, first=number, revision=revision)
+        rows = rows.set_column(rows.schema.get_field_index("mean"), rows.schema.field("mean"), pa.array([mean]))
+        return append(self.settings.paths.lake / "windows", rows)
+
+    def invoke(self, name: str, from_version: int | None = None) -> Job:
         deployment = self.catalog.deployment("pumps", "blue")
-        return self.jobs.add(new_job(name, deployment, Invocation(input=INPUT), now=datetime.now(UTC)))
+        read = replace(INPUT, from_version=from_version)
+        return self.jobs.add(new_job(name, deployment, Invocation(input=read), now=datetime.now(UTC)))
 
     def in_lake(self) -> Counter[tuple[str, float]]:
         table: pa.Table = DeltaTable(str(self.settings.paths.lake / "predictions")).to_pyarrow_table()
@@ -173,6 +180,25 @@ def test_a_schedule_scores_what_is_new_each_time_once(plant: Plant, working: wir
     assert plant.in_lake() == plant.in_postgres() == plant.expected()
     wait_for(lambda: plant.schedules.get("secondly").last_skip is not None, "a fire without news")
     assert plant.schedules.get("secondly").last_skip == "nothing new in lake://windows since version 6"
+
+
+def test_a_corrected_window_is_scored_by_its_newest_revision_and_again(plant: Plant, working: wiring.Engines) -> None:
+    plant.deploy()
+    plant.new_windows(2)
+    plant.correct(3, 1, 50.0)
+    version = plant.correct(3, 2, 100.0)
+    whole = plant.invoke("whole")
+    working.wake()
+    wait_for(lambda: plant.jobs.get(whole.name).status.is_terminal, "the whole table to be scored")
+    ended = plant.jobs.get(whole.name)
+    assert (ended.status, ended.progress.items, ended.progress.items_succeeded) == (JobStatus.COMPLETED, 10, 10)
+    scores = sorted(score for _, score in plant.in_lake().elements())
+    assert scores == [0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 50.0]
+    plant.correct(3, 3, 200.0)
+    again = plant.invoke("again", from_version=version)
+    working.wake()
+    wait_for(lambda: plant.jobs.get(again.name).status.is_terminal, "the correction to be scored")
+    assert sorted(score for _, score in plant.in_postgres().elements()) == [*scores, 100.0]
 
 
 def test_a_cancel_ends_a_job_between_its_stores_and_leaves_no_row(plant: Plant, working: wiring.Engines) -> None:
