@@ -16,6 +16,7 @@ from ingestion.aggregates.quantile import RELATIVE_ERROR
 from ingestion.aggregator import Aggregator
 from ingestion.reading import Reading, to_record_batch
 from ingestion.window import WindowSpec
+from tests.effort import examples
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
 SIZE = 10
@@ -146,7 +147,7 @@ def run(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Aggrega
     return sorted(windows, key=key), late, aggregator
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(plans())
 def test_rows_equal_the_model(plan: Plan) -> None:
     model = Model(plan.lateness)
@@ -173,7 +174,7 @@ def test_rows_equal_the_model(plan: Plan) -> None:
     assert aggregator.open_windows == len(model.open)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(plans())
 def test_cuts_and_restarts_change_nothing(plan: Plan) -> None:
     whole = Plan(plan.readings, plan.lateness, set(), set(), plan.idle)

@@ -16,6 +16,7 @@ from ingestion.aggregator import Aggregator
 from ingestion.checkpoint import Checkpoint, pack, unpack
 from ingestion.reading import Reading, to_record_batch
 from ingestion.window import WindowSpec
+from tests.effort import examples
 from tests.property.test_aggregator_laws import NOW, ORIGIN, SIZE, Plan, model_row, plans
 
 Key = tuple[str, int]
@@ -121,7 +122,7 @@ def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["sensor_id"], row["window_start"], row["revision"]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(plans(), st.integers(0, 45))
 def test_revisions_equal_the_model(plan: Plan, correction: int) -> None:
     model = Model(plan.lateness, correction)
@@ -140,7 +141,7 @@ def test_revisions_equal_the_model(plan: Plan, correction: int) -> None:
     assert counters.windows == len(got.rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(plans(), st.integers(0, 45))
 def test_cuts_and_restarts_give_the_same_revisions(plan: Plan, correction: int) -> None:
     whole = run(Plan(plan.readings, plan.lateness, set(), set(), plan.idle), correction)
@@ -149,7 +150,7 @@ def test_cuts_and_restarts_give_the_same_revisions(plan: Plan, correction: int) 
     assert cut.aggregator.counters == whole.aggregator.counters
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(plans())
 def test_a_window_is_held_no_longer_than_it_can_be_corrected(plan: Plan) -> None:
     correction = 20

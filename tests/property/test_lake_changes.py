@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from storage.lake.changes import gained
 from tests.contract.lake import append, compact, window_rows
+from tests.effort import examples
 
 DAY = date(2026, 3, 1)
 
@@ -36,7 +37,7 @@ def rows_in(folder: Path, from_version: int | None, to_version: int) -> list[int
     return sorted(found)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, data=st.data())
 def test_a_range_gains_what_was_appended_in_it(steps: list[tuple[str, int, int]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as scratch:

@@ -125,7 +125,7 @@ def test_lives_and_deaths_change_nothing(
     assert left == right
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(messages, st.lists(life, max_size=6), st.integers(1, 40))
 def test_lives_and_deaths_change_no_revision(
     all_messages: list[Message], lives: list[tuple[list[int], str | None]], seconds: int
