@@ -31,7 +31,7 @@ check: setup     ## seconds: format, lint, types, imports, unit, property and ar
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	TIDEMILL_TEST_EFFORT=0.1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile tests/unit tests/property tests/architecture
+	TIDEMILL_TEST_EFFORT=0.1 $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal tests/unit tests/property tests/architecture
 
 screenshots: setup ## take the pictures of docs/images anew, in a headless browser
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/e2e/test_pages_browser.py

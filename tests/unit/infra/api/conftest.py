@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from infra.api.access import Access
 from infra.api.app import create_app
 from infra.api.parts import Loop, ServiceParts
 from scoring.minibatch import InputItem
@@ -108,8 +109,34 @@ class Service:
         return self
 
 
+class Standing:
+    """The parts of the test that runs, behind an application that is made once: its routes take longest to make."""
+
+    def __init__(self) -> None:
+        self.now: Any = None
+        self.loops: list[Loop] = []
+        self.tokens = Tokens(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.now, name)
+
+
+class Tokens:
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._standing.now.tokens, name)
+
+
+@pytest.fixture(scope="session")
+def application() -> tuple[Standing, FastAPI]:
+    standing = Standing()
+    return standing, create_app(standing)
+
+
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(application: tuple[Standing, FastAPI], tmp_path: Path) -> Service:
     code, model, data = tmp_path / "code", tmp_path / "model", tmp_path / "data"
     for folder in (code, model, data):
         folder.mkdir()
@@ -125,7 +152,8 @@ def service(tmp_path: Path) -> Iterator[Service]:
         if away:
             raise away[0]
 
-    parts = ServiceParts(
+    standing, app = application
+    standing.now = ServiceParts(
         catalog=catalog,
         assets=assets,
         jobs=jobs,
@@ -145,7 +173,12 @@ def service(tmp_path: Path) -> Iterator[Service]:
         stream=lambda: {"state": "ok", "partitions": []},
         ping=ping,
         wake=lambda: wakes.append(1),
-        loops=[Loop(name="idle", run=lambda stop: stop.wait(60) and None)],
+        loops=[],
     )
-    with TestClient(create_app(parts), raise_server_exceptions=False) as http:
-        yield Service(http, catalog, jobs, schedules, sink, clock, code, model, data, away, wakes, tokens)
+    for middleware in app.user_middleware:
+        if middleware.cls is Access:
+            gate = middleware.kwargs["gate"]
+            gate.forget()
+            gate._hashes = None  # as after a start: nothing of the test before is known
+    http = TestClient(app, raise_server_exceptions=False)
+    return Service(http, catalog, jobs, schedules, sink, clock, code, model, data, away, wakes, tokens)
