@@ -118,8 +118,8 @@ def kill_while_it_works(disturbed: StreamStack, sent: Messages, random_: random.
             else:
                 disturbed.wait_ready(worker)
                 send(publisher, islice(mine, share // 4))
-                # by the measure of its start: a busy machine does everything slowly
-                time.sleep(random_.uniform(0.0, 0.8) * (time.monotonic() - began))
+                # by the measure of its start: a busy machine is slow; and long enough for a quick one to commit
+                time.sleep(random_.uniform(0.0, 0.9) * max(2.5, time.monotonic() - began))
             disturbed.kill(worker)
             send(publisher, mine)
             reached.append(sum(held.next_offset for held in disturbed.progress().values()))
