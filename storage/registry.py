@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from scoring.errors import Conflict, InvalidInput
 from storage.content import ContentHash, Found, chunks_of, code_content, named_content
+from storage.durability import fsync_folder
 
 CODE_FILES_MAX = 10_000
 CODE_BYTES_MAX = 500_000_000
@@ -159,7 +160,7 @@ def _copy(found: Sequence[Found], target: Path, place: str) -> tuple[str, int]:
         path.chmod(0o555 if is_program else 0o444)
         whole.add(file.name, digest.digest())
     for folder in {target, *((target / f.name).parent for f in found)}:
-        _sync_folder(folder)
+        fsync_folder(folder)
     return whole.hexdigest(), total
 
 
@@ -178,16 +179,8 @@ def _rename(copy: Path, path: Path) -> bool:
         if not path.is_dir():
             raise
         return False
-    _sync_folder(path.parent)
+    fsync_folder(path.parent)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def is_hash(name: str) -> bool:

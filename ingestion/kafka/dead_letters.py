@@ -140,18 +140,7 @@ class KafkaDeadLetterQueue:
 
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
-            self._producer = KafkaProducer(
-                bootstrap_servers=self._bootstrap.split(","),
-                client_id="tidemill-dead-letters",
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=5,
-                max_request_size=2 * MAX_MESSAGE_BYTES,
-                max_block_ms=int(self._limit.total_seconds() * 1000),
-                delivery_timeout_ms=int(self._limit.total_seconds() * 1000),
-                request_timeout_ms=int(self._limit.total_seconds() * 500),
-                allow_auto_create_topics=False,
-            )
+            self._producer = letter_producer(self._bootstrap, "tidemill-dead-letters", self._limit)
         return self._producer
 
     def _value(self, letter: DeadLetter) -> bytes | None:
@@ -182,3 +171,20 @@ class KafkaDeadLetterQueue:
             told["original-size"] = len(value)
             told["original-sha256"] = hashlib.sha256(value).hexdigest()
         return [(name, str(text).encode(errors="replace")) for name, text in told.items()]
+
+
+def letter_producer(bootstrap: str, client_id: str, limit: timedelta) -> KafkaProducer:
+    """For single messages that must arrive once: idempotent, acknowledged by all, or refused within `limit`."""
+    milliseconds = int(limit.total_seconds() * 1000)
+    return KafkaProducer(
+        bootstrap_servers=bootstrap.split(","),
+        client_id=client_id,
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=5,
+        max_request_size=2 * MAX_MESSAGE_BYTES,
+        max_block_ms=milliseconds,
+        delivery_timeout_ms=milliseconds,
+        request_timeout_ms=milliseconds // 2,
+        allow_auto_create_topics=False,
+    )

@@ -11,6 +11,7 @@ from kafka.partitioner.default import murmur2
 from ingestion.counted_letters import LetterId, replay_header
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.intake import Record
+from ingestion.kafka.dead_letters import letter_producer
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
 from ingestion.letter import Letter
 
@@ -129,19 +130,7 @@ class KafkaLetterTopic:
 
     def _writer(self) -> KafkaProducer:
         if self._producer is None:
-            milliseconds = int(self._limit.total_seconds() * 1000)
-            self._producer = KafkaProducer(
-                bootstrap_servers=self._bootstrap.split(","),
-                client_id="tidemill-replays",
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=5,
-                max_request_size=2 * MAX_MESSAGE_BYTES,
-                max_block_ms=milliseconds,
-                delivery_timeout_ms=milliseconds,
-                request_timeout_ms=milliseconds // 2,
-                allow_auto_create_topics=False,
-            )
+            self._producer = letter_producer(self._bootstrap, "tidemill-replays", self._limit)
         return self._producer
 
 

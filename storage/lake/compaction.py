@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from scoring.errors import TryAgain
+from storage.durability import fsync_folder
 from storage.lake.part_files import PART_FILE_ORDER, statistics
-from storage.lake.stream_state import fsync_folder
 from storage.lake.table_log import LiveFile, actions, live_files, opened_table
 
 FEWEST_FILES = 8

@@ -12,7 +12,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError
 
-from storage.lake.stream_state import fsync_folder
+from storage.durability import fsync_folder
 from storage.lake.tables import DATE, LakeTable
 
 _FIRST_ENTRY = f"{0:020}.json"

@@ -22,6 +22,7 @@ from deltalake.exceptions import TableNotFoundError
 from ingestion.checkpoint import Progress, read_head
 from ingestion.counted_letters import CountedLetters
 from ingestion.errors import TryAgain
+from storage.durability import fsync_folder
 from storage.lake.tables import WINDOWS
 
 GRACE = timedelta(minutes=1)
@@ -108,15 +109,6 @@ def remove_superseded(root: Path, ids: PartitionIds, current: int) -> None:
                 path.unlink()
         except FileNotFoundError:
             continue
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make a rename or a new file in the folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_progress(

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from storage.durability import fsync_folder
 from storage.lake.compaction import joins
-from storage.lake.stream_state import fsync_folder
 from storage.lake.table_log import actions, entries, live_files, modified_at, opened_table, version_of
 
 ORPHAN_AGE = timedelta(days=7)

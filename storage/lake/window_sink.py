@@ -36,11 +36,11 @@ from deltalake.transaction import AddAction
 from ingestion.checkpoint import Checkpoint
 from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit
+from storage.durability import fsync_folder
 from storage.lake.creation import opened
 from storage.lake.part_files import PART_FILE_ORDER, statistics
 from storage.lake.stream_state import (
     PartitionIds,
-    fsync_folder,
     read_state,
     remove_superseded,
     supersede,

@@ -15,6 +15,7 @@ from scoring.errors import Conflict, InvalidInput
 from scoring.job import Job
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatchResult
+from storage.durability import fsync_folder
 from storage.sinks import formats
 from storage.sinks.places import Places
 
@@ -65,7 +66,7 @@ class OutputFile:
             _name(half, target, replace=own is not None or _may_replace(job, target))
         finally:
             half.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        fsync_folder(target.parent)
         return rows
 
     def _target(self, job: Job) -> Path:
@@ -105,7 +106,7 @@ class OutputFile:
             file.flush()
             os.fsync(file.fileno())
         half.replace(marker)
-        _sync_folder(marker.parent)
+        fsync_folder(marker.parent)
 
     def _marked(self, job: Job, target: Path) -> dict[str, Any] | None:
         """What is noted of the file that this job has written, or was about to; None where it has not come so far."""
@@ -152,11 +153,3 @@ def _taken(target: Path) -> Conflict:
         f"the output file {target} exists already; name another output folder or output_file_name, "
         "remove the file, or invoke with --overwrite"
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
