@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess, deploy, files
 
 pytestmark = pytest.mark.stack
@@ -52,17 +49,6 @@ settings:
   mini_batch_size: 2
   retry_settings: {max_retries: 2, timeout: 20}
 """
-
-
-@pytest.fixture
-def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url).start()
-    yield process
-    process.client.close()
-    process.stop()
 
 
 @pytest.fixture

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.client import TidemillClient
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess, files
 
 pytestmark = pytest.mark.stack
@@ -43,17 +40,6 @@ outputs:
   score: {type: uri_file, path: "azureml://datastores/workspaceblobstore/paths/runs/${{name}}/from-file.csv"}
 deployment: torch-dpl
 """
-
-
-@pytest.fixture
-def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url).start()
-    yield process
-    process.client.close()
-    process.stop()
 
 
 @pytest.fixture

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess, deploy, files
 
 pytestmark = pytest.mark.stack
@@ -40,17 +37,6 @@ def run(mini_batch):
     time.sleep(0.3)
     return [os.path.basename(path) for path in mini_batch]
 """
-
-
-@pytest.fixture
-def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url).start()
-    yield process
-    process.client.close()
-    process.stop()
 
 
 @pytest.fixture

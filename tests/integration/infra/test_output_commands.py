@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess
 
 pytestmark = pytest.mark.stack
@@ -33,17 +30,6 @@ def run(frame):
         raise ValueError("unlucky")
     return frame.assign(twice=frame["n"] * 2)
 """
-
-
-@pytest.fixture
-def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url).start()
-    yield process
-    process.client.close()
-    process.stop()
 
 
 def said(service: ServiceProcess, *args: str, code: int = 0) -> str:
