@@ -14,14 +14,16 @@ from ingestion.ports import Encoding
 from ingestion.reading import READING_SCHEMA
 from ingestion.settings import TopicSettings
 
-MACHINES, SENSORS = 20, 200
-PER_MACHINE = SENSORS // MACHINES
+SENSORS = 200
+PER_MACHINE = 10
 STEP_US = 100_000
 START_US = 1_760_000_000_000_000
 PER_MESSAGE = 500
 
 
-def fill(bootstrap: str, topic: str, readings: int, encoding: Encoding, *, partitions: int = 4) -> int:
+def fill(
+    bootstrap: str, topic: str, readings: int, encoding: Encoding, *, partitions: int = 4, sensors: int = SENSORS
+) -> int:
     """Make the topic and publish `readings` and, for each machine, one an hour later that closes its windows.
 
     Returns the messages published.
@@ -30,38 +32,45 @@ def fill(bootstrap: str, topic: str, readings: int, encoding: Encoding, *, parti
     with TopicAdmin(bootstrap) as topics:
         topics.ensure(topic_specs(settings))
     with KafkaReadingPublisher(bootstrap, topic) as publisher:
-        for batch in batches(readings):
+        for batch in batches(readings, sensors):
             publisher.publish(batch, encoding)
-        publisher.publish(_closing(readings), encoding)
+        publisher.publish(_closing(readings, sensors), encoding)
         publisher.flush(timedelta(minutes=10))
         return publisher.acknowledged
 
 
-def batches(readings: int) -> Iterator[pa.RecordBatch]:
-    """READING_SCHEMA, 500 readings of each machine a batch; a machine's sensors take turns."""
+def batches(readings: int, sensors: int = SENSORS) -> Iterator[pa.RecordBatch]:
+    """READING_SCHEMA, 500 readings of each machine a batch; a machine's sensors, ten each, take turns."""
     random = np.random.default_rng(11)
-    machines = pa.array(np.repeat([f"pump-{m:02d}" for m in range(MACHINES)], PER_MESSAGE))
-    names = [f"pump-{m:02d}/sensor-{s}" for m in range(MACHINES) for s in range(PER_MACHINE)]
+    machine_names = _machines(sensors)
+    count = len(machine_names)
+    machines = pa.array(np.repeat(machine_names, PER_MESSAGE))
+    names = pa.array([f"{machine}/sensor-{s}" for machine in machine_names for s in range(PER_MACHINE)])
     within = np.arange(PER_MESSAGE)
-    order = (np.repeat(np.arange(MACHINES), PER_MESSAGE) * PER_MACHINE) + np.tile(within % PER_MACHINE, MACHINES)
-    sensors = pa.array(names).take(pa.array(order))
-    rows = MACHINES * PER_MESSAGE
+    order = (np.repeat(np.arange(count), PER_MESSAGE) * PER_MACHINE) + np.tile(within % PER_MACHINE, count)
+    of_sensor = names.take(pa.array(order))
+    rows = count * PER_MESSAGE
     for number in range(readings // rows):
         sequence = number * PER_MESSAGE + within
-        event = np.tile(START_US + sequence // PER_MACHINE * STEP_US, MACHINES)
-        yield _batch(machines, sensors, event, random.normal(50, 5, rows), np.tile(sequence, MACHINES))
+        event = np.tile(START_US + sequence // PER_MACHINE * STEP_US, count)
+        yield _batch(machines, of_sensor, event, random.normal(50, 5, rows), np.tile(sequence, count))
 
 
-def closing_after(readings: int) -> int:
+def closing_after(readings: int, sensors: int = SENSORS) -> int:
     """The moment (microseconds) after which no window counts: those of the closing readings stay open."""
-    return START_US + readings // SENSORS * STEP_US + 600_000_000
+    return START_US + readings // sensors * STEP_US + 600_000_000
 
 
-def _closing(readings: int) -> pa.RecordBatch:
-    machines = [f"pump-{m:02d}" for m in range(MACHINES)]
-    event = np.full(MACHINES, closing_after(readings) + 3_000_000_000)
-    sensors = pa.array([f"{machine}/sensor-0" for machine in machines])
-    return _batch(pa.array(machines), sensors, event, np.zeros(MACHINES), np.full(MACHINES, 10**9))
+def _closing(readings: int, sensors: int) -> pa.RecordBatch:
+    machines = _machines(sensors)
+    count = len(machines)
+    event = np.full(count, closing_after(readings, sensors) + 3_000_000_000)
+    of_sensor = pa.array([f"{machine}/sensor-0" for machine in machines])
+    return _batch(pa.array(machines), of_sensor, event, np.zeros(count), np.full(count, 10**9))
+
+
+def _machines(sensors: int) -> list[str]:
+    return [f"pump-{machine:02d}" for machine in range(sensors // PER_MACHINE)]
 
 
 def _batch(
