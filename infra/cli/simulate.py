@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli.progress import Progress, stop_on_signals
-from infra.cli.times import Duration, Moment, Speed, duration
+from infra.cli.times import Duration, Moment, Speed
 from infra.settings import Settings
+from ingestion.duration import duration
 from ingestion.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
-_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-
-
-def duration(text: str) -> timedelta:
-    """A positive duration: numbers with units ms, s, m, h, d, w. Raises ValueError with what is allowed."""
-    compact = text.strip().replace(" ", "")
-    parts = _PART.findall(compact)
-    if not parts or "".join(number + unit for number, unit in parts) != compact:
-        raise ValueError(f"{text!r} is no duration; write e.g. 90s, 15m, 6h, 1h30m")
-    found = timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-    if found <= timedelta(0):
-        raise ValueError(f"{text!r} is not longer than nothing")
-    return found
+from ingestion.duration import duration
 
 
 def moment_or_duration(text: str) -> datetime | timedelta:

@@ -6,21 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.cli.times import duration, moment_or_duration
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90s", 90), ("15m", 900), ("6h", 21600), ("1h30m", 5400), ("1.5h", 5400), ("250ms", 0.25), ("2d 3h", 183600)],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert duration(text) == timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize("text", ["", "6", "h", "6 hours", "-6h", "1h-", "0s", "6h!"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no duration|not longer"):
-        duration(text)
+from infra.cli.times import moment_or_duration
 
 
 def test_moments_need_a_zone() -> None:
