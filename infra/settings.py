@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     idle_timeout_seconds: float = Field(default=15.0, gt=0, description="silence after which a machine's windows close")
     commit_interval_seconds: float = Field(default=1.0, gt=0, description="longest time a closed window waits")
 
+    session_seconds: float = Field(
+        default=30.0, ge=6, le=80, description="silence of a stream worker after which another one takes over"
+    )
+
     lake_upkeep_seconds: float = Field(
         default=60.0, ge=0, description="pause between two rounds of upkeep of the lake by the service; 0: none"
     )
@@ -87,6 +91,7 @@ class Settings(BaseSettings):
             ),
             idle_timeout=timedelta(seconds=self.idle_timeout_seconds),
             commit_interval=timedelta(seconds=self.commit_interval_seconds),
+            session_timeout=timedelta(seconds=self.session_seconds),
         )
 
     def address(self) -> StackAddress:

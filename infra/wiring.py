@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.settings import Settings
+from ingestion.steps import Listener, unheard
 
 if TYPE_CHECKING:
     from infra.api.parts import ServiceParts
@@ -331,8 +332,8 @@ def stores(settings: Settings) -> Stores:
 # --- the stream ----------------------------------------------------------------------------------------------------
 
 
-def stream_worker(settings: Settings, *, member: str, web_port: int | None) -> None:
-    """Be the stream worker until told to stop; does not return."""
+def stream_worker(settings: Settings, *, member: str, web_port: int | None, step: Listener = unheard) -> None:
+    """Be the stream worker until told to stop; does not return. `step` is told each step of its commits."""
     from ingestion.kafka.dead_letters import KafkaDeadLetterQueue
     from ingestion.pipeline import Pipeline
     from ingestion.stream.app import run
@@ -340,13 +341,13 @@ def stream_worker(settings: Settings, *, member: str, web_port: int | None) -> N
 
     home, stream, bootstrap = settings.paths, settings.stream, kafka_bootstrap(settings)
     sink = LakeWindowSink(
-        lake_root=home.lake, state_root=home.stream_state, stream=stream.name, topic=stream.topics.readings
+        lake_root=home.lake, state_root=home.stream_state, stream=stream.name, topic=stream.topics.readings, step=step
     )
-    letters = KafkaDeadLetterQueue(bootstrap, stream.topics.dead_letters, stream.topics.readings)
+    letters = KafkaDeadLetterQueue(bootstrap, stream.topics.dead_letters, stream.topics.readings, step=step)
     run(
         stream,
         bootstrap,
-        Pipeline(stream, sink, letters),
+        Pipeline(stream, sink, letters, step=step),
         member=member,
         web_port=web_port,
         data_folder=home.run / "faust",

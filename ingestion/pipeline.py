@@ -21,6 +21,7 @@ from ingestion.idleness import Idleness
 from ingestion.intake import DeadLetter, Record, sift
 from ingestion.ports import DeadLetterQueue, WindowCommit, WindowSink
 from ingestion.settings import StreamSettings
+from ingestion.steps import Listener, unheard
 from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,14 @@ class Pipeline:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        step: Listener = unheard,
     ) -> None:
         self._settings = settings
         self._sink = sink
         self._dead_letters = dead_letters
         self._now = now
         self._monotonic = monotonic
+        self._step = step
         self._partitions: dict[int, _Partition] = {}
         self._forget()
 
@@ -83,6 +86,7 @@ class Pipeline:
             self._partitions[partition] = _Partition(
                 aggregator=aggregator, next_offset=position, idleness=idleness, letters=letters
             )
+            self._step("restored")
         return {partition: held.next_offset for partition, held in self._partitions.items()}
 
     def drop(self) -> None:
@@ -143,6 +147,7 @@ class Pipeline:
         if not self._dirty:
             return
         began = self._monotonic()
+        self._step("commit begun")
         self._dead_letters.put(self._letters)
         now = self._now()
         checkpoints = []
@@ -153,6 +158,7 @@ class Pipeline:
         windows = pa.concat_tables([WINDOW_SCHEMA.empty_table(), *self._windows])
         late = pa.concat_tables([LATE_SCHEMA.empty_table(), *self._late])
         self._sink.commit(WindowCommit(windows=windows, late=late, checkpoints=checkpoints))
+        self._step("committed")
         log.info(
             "committed %d windows, %d late readings, %d dead letters of %d messages and readings in %.0f ms",
             windows.num_rows,

@@ -26,6 +26,7 @@ class StreamSettings:
     progress_interval  longest time that folded readings wait for a commit where no window closes
     commit_readings    folded readings after which a commit is due at once: bounds what a restart folds again
     idle_timeout       wall-clock silence of a machine, at the end of its partition, after which its open windows close
+    session_timeout    silence of a worker after which its partitions are given away: well above the longest commit
     max_future_skew    a reading this far ahead of its Kafka record timestamp is dead-lettered, not believed
     min_event_time     a reading before it is dead-lettered (1970 is a broken clock, not history)
     max_message_bytes  a longer message is dead-lettered without decoding
@@ -41,6 +42,7 @@ class StreamSettings:
     progress_interval: timedelta = timedelta(seconds=5)
     commit_readings: int = 1_000_000
     idle_timeout: timedelta = timedelta(seconds=15)
+    session_timeout: timedelta = timedelta(seconds=30)
     max_future_skew: timedelta = timedelta(minutes=5)
     min_event_time: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     max_message_bytes: int = 1_000_000

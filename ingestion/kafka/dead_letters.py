@@ -26,6 +26,7 @@ from ingestion.counted_letters import REPLAY_OF
 from ingestion.errors import TryAgain
 from ingestion.intake import DeadLetter
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
+from ingestion.steps import Listener, unheard
 
 _LOOK_BACK = 50
 """Letters read at the end of a partition: more than one, as a fenced worker may write after its successor began."""
@@ -44,12 +45,14 @@ class KafkaDeadLetterQueue:
         *,
         longest: int = MAX_MESSAGE_BYTES,
         limit: timedelta = timedelta(seconds=30),
+        step: Listener = unheard,
     ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._origin_topic = origin_topic
         self._longest = longest
         self._limit = limit
+        self._step = step
         self._producer: KafkaProducer | None = None
         self._stored: dict[int, _Place | None] = {}
 
@@ -75,11 +78,13 @@ class KafkaDeadLetterQueue:
                 )
                 for letter, place in fresh
             ]
+            self._step("letters sent")
             producer.flush(timeout=self._limit.total_seconds())
             for future in sent:
                 future.get(timeout=0.001)
         for letter, place in fresh:
             self._stored[letter.partition] = place
+        self._step("letters stored")
 
     def close(self) -> None:
         if self._producer is not None:

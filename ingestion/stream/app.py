@@ -20,9 +20,6 @@ from ingestion.settings import StreamSettings
 from ingestion.stream import compression, fetching
 from ingestion.stream.transport import BatchHandler, BatchTransport
 
-SESSION_SECONDS = 30.0
-"""Silence after which the group gives a worker's partitions away: well above the longest commit."""
-
 
 class _ConsumerOnly(BootStrategy):
     # without a producer Faust needs no second connection and no writable cluster
@@ -60,6 +57,7 @@ def build(
     """
     compression.install()
     fetching.install()
+    session = settings.session_timeout.total_seconds()
     app = StreamApp(
         settings.group_id,
         broker=[URL(f"kafka://{address}") for address in bootstrap.split(",")],
@@ -75,8 +73,8 @@ def build(
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=member,
         consumer_max_fetch_size=2 * 1024 * 1024,
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=session,
+        broker_heartbeat_interval=min(3.0, session / 3),
         broker_request_timeout=90.0,
         broker_max_poll_records=20_000,
         broker_check_crcs=True,

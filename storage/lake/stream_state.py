@@ -22,6 +22,7 @@ from deltalake.exceptions import TableNotFoundError
 from ingestion.checkpoint import Progress, read_head
 from ingestion.counted_letters import CountedLetters
 from ingestion.errors import TryAgain
+from ingestion.steps import Listener, unheard
 from storage.durability import fsync_folder
 from storage.lake.tables import WINDOWS
 
@@ -63,7 +64,7 @@ def hash_of(state: bytes) -> int:
     return int.from_bytes(hashlib.sha256(state).digest()[:8]) >> 2
 
 
-def write_state(root: Path, ids: PartitionIds, state: bytes) -> int:
+def write_state(root: Path, ids: PartitionIds, state: bytes, *, step: Listener = unheard) -> int:
     """Store the state durably; returns its hash. The same state again is not written twice."""
     state_hash = hash_of(state)
     path = ids.file(root, state_hash)
@@ -74,8 +75,10 @@ def write_state(root: Path, ids: PartitionIds, state: bytes) -> int:
             file.write(state)
             file.flush()
             os.fsync(file.fileno())
+        step("state drafted")
         draft.rename(path)
     fsync_folder(root)
+    step("state on disk")
     return state_hash
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +36,7 @@ from deltalake.transaction import AddAction
 from ingestion.checkpoint import Checkpoint
 from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit
+from ingestion.steps import Listener, unheard
 from storage.durability import fsync_folder
 from storage.lake.creation import opened
 from storage.lake.part_files import PART_FILE_ORDER, statistics
@@ -65,12 +66,23 @@ CONFIGURATION = {
 class LakeWindowSink:
     """Commits one stream's partitions. One per worker process; not for several threads at once."""
 
-    def __init__(self, *, lake_root: Path, state_root: Path, stream: str, topic: str) -> None:
+    def __init__(self, *, lake_root: Path, state_root: Path, stream: str, topic: str, step: Listener = unheard) -> None:
         self._state_root = state_root
         self._stream = stream
         self._topic = topic
-        self._windows = AppendTable(lake_root, WINDOWS)
-        self._late = AppendTable(lake_root, LATE_READINGS)
+        self._step = step
+        self._windows = AppendTable(
+            lake_root,
+            WINDOWS,
+            wrote_part=lambda: step("part on disk"),
+            wrote_entry=lambda: step("entry written"),
+        )
+        self._late = AppendTable(
+            lake_root,
+            LATE_READINGS,
+            wrote_part=lambda: step("late part on disk"),
+            wrote_entry=lambda: step("late entry written"),
+        )
         self._positions: dict[int, int | None] = {}
         self._late_positions: dict[int, int | None] = {}
         self._hashes: dict[int, int] = {}
@@ -93,7 +105,8 @@ class LakeWindowSink:
     def commit(self, commit: WindowCommit) -> None:
         self._write_late(commit)
         hashes = {
-            c.partition: write_state(self._state_root, self._ids(c.partition), c.state) for c in commit.checkpoints
+            c.partition: write_state(self._state_root, self._ids(c.partition), c.state, step=self._step)
+            for c in commit.checkpoints
         }
         self._windows.refresh()
         for checkpoint in commit.checkpoints:
@@ -104,6 +117,7 @@ class LakeWindowSink:
             transactions.append(Transaction(ids.position, checkpoint.next_offset))
             transactions.append(Transaction(ids.state, hashes[checkpoint.partition]))
         self._windows.append(_dated(commit.windows, "window_start"), transactions)
+        self._step("entry on disk")
         for checkpoint in commit.checkpoints:
             partition = checkpoint.partition
             self._positions[partition] = checkpoint.next_offset
@@ -134,6 +148,7 @@ class LakeWindowSink:
             self._check_unmoved(self._late, checkpoint.partition, self._late_positions)
         transactions = [Transaction(self._ids(c.partition).position, c.next_offset) for c in moved]
         self._late.append(_dated(pa.concat_tables(fresh), "event_time"), transactions)
+        self._step("late entry on disk")
         for checkpoint in moved:
             self._late_positions[checkpoint.partition] = checkpoint.next_offset
 
@@ -157,8 +172,18 @@ class AppendTable:
     Made where it is missing. Raises TryAgain where the lake cannot be written.
     """
 
-    def __init__(self, root: Path, table: LakeTable) -> None:
+    def __init__(
+        self,
+        root: Path,
+        table: LakeTable,
+        *,
+        wrote_part: Callable[[], None] = lambda: None,
+        wrote_entry: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`wrote_part` and `wrote_entry` are called in between: each part on disk, the entry not yet."""
         self.name = table.name
+        self._wrote_part = wrote_part
+        self._wrote_entry = wrote_entry
         self._path = table.path(root)
         self._log = self._path / "_delta_log"
         try:
@@ -197,6 +222,7 @@ class AppendTable:
             )
         except CommitFailedError as error:
             raise Fenced(f"{self.name}: {error}") from error
+        self._wrote_entry()
         self._sync_log(before)
 
     def _write(self, rows: pa.Table, date: str) -> AddAction:
@@ -211,6 +237,7 @@ class AppendTable:
             os.fsync(file.fileno())
             size = file.tell()
         fsync_folder(folder)
+        self._wrote_part()
         return AddAction(
             path=f"date={date}/{path.name}",
             size=size,

@@ -14,6 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 from ingestion.checkpoint import Checkpoint
 from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit, WindowSink
+from ingestion.steps import STEPS, Step
 from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA
 from storage.lake.creation import opened
 from storage.lake.stream_state import PartitionIds
@@ -212,6 +213,19 @@ class TestLakeWindowSink(WindowSinkContract):
         assert [row["offset"] for row in stored("late_readings")] == [3, 11]
         assert len(stored("windows")) == 1
 
+    def test_a_commits_steps_are_told_in_their_order(self, tmp_path: Path) -> None:
+        told: list[Step] = []
+        sink = LakeWindowSink(
+            lake_root=tmp_path / "lake",
+            state_root=tmp_path / "state",
+            stream="windows",
+            topic="readings",
+            step=told.append,
+        )
+        sink.restore(0)
+        sink.commit(commit_of({0: 10}, [window_row(0)], [late_row(3)]))
+        assert told == list(STEPS[STEPS.index("late part on disk") : STEPS.index("committed")])
+
     def test_a_zombie_writes_no_late_readings(
         self, worker: Callable[[], LakeWindowSink], stored: Callable[[str], Rows]
     ) -> None:
@@ -310,5 +324,5 @@ class TestLakeWindowSink(WindowSinkContract):
             PartitionIds(stream="a/b", topic="readings", partition=0)
 
 
-def _die(*_: object) -> int:
+def _die(*_: object, **__: object) -> int:
     raise RuntimeError("killed")
