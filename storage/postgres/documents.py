@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -63,6 +63,21 @@ def _is_trigger(value: object) -> bool:
     return hasattr(value, "next_after")
 
 
+def _meant(choices: Sequence[Any], item: Json) -> Any:
+    """Of several dataclasses the one whose `kind` the document has; values that JSON tells apart are left as they are.
+
+    Raises TypeError for a kind that none of them has.
+    """
+    if not isinstance(item, Mapping):
+        return Any
+    kinds = {
+        field.default: choice for choice in choices for field in dataclasses.fields(choice) if field.name == "kind"
+    }
+    if item.get("kind") not in kinds:
+        raise TypeError(f"found the kind {item.get('kind')!r}, known are: {', '.join(map(str, kinds))}")
+    return kinds[item["kind"]]
+
+
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
@@ -74,8 +89,8 @@ def _read(hint: Any, item: Json) -> Any:
     if origin in (Union, types.UnionType):
         if item is None:
             return None
-        (hint,) = (choice for choice in get_args(hint) if choice is not type(None))
-        return _read(hint, item)
+        choices = [choice for choice in get_args(hint) if choice is not type(None)]
+        return _read(choices[0] if len(choices) == 1 else _meant(choices, item), item)
     if origin is tuple:
         return tuple(_read(get_args(hint)[0], element) for element in item)
     if origin is not None and issubclass(origin, Mapping):
