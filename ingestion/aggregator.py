@@ -24,8 +24,9 @@ from ingestion.errors import InvalidInput
 from ingestion.grouping import distinct
 from ingestion.repeats import Repeats
 from ingestion.revisions import MachineWindow, Revisions, rounds_of
+from ingestion.shape import WindowShape
 from ingestion.watermark import Watermarks
-from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA, WindowSpec
+from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA, TumblingWindow
 
 Ints = npt.NDArray[np.int64]
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -43,8 +44,11 @@ class Folded:
 class Aggregator:
     """Folds one partition's readings, which have to come in the order of their offsets."""
 
-    def __init__(self, spec: WindowSpec, topic: str, partition: int) -> None:
-        self.spec = spec
+    def __init__(self, shape: WindowShape, topic: str, partition: int) -> None:
+        if not isinstance(shape.window, TumblingWindow) or shape.schema != WINDOW_SCHEMA:
+            raise NotImplementedError("only the built-in shape is folded yet")
+        self.shape = shape
+        self.spec = spec = shape.window
         self.topic = topic
         self.partition = partition
         self.counters = Counters()
@@ -393,15 +397,16 @@ class Aggregator:
         return Checkpoint(partition=self.partition, next_offset=next_offset, state=state)
 
     @classmethod
-    def restored(cls, spec: WindowSpec, topic: str, checkpoint: Checkpoint) -> Aggregator:
+    def restored(cls, shape: WindowShape, topic: str, checkpoint: Checkpoint) -> Aggregator:
         """Go on where `save` was called. Raises InvalidInput if the windows were of another size then."""
         state = unpack(checkpoint.state)
+        aggregator = cls(shape, topic, checkpoint.partition)
+        spec = aggregator.spec
         if state.size_us != spec.size_us and state.windows.num_rows:
             raise InvalidInput(
                 f"windows of {state.size_us / 1e6:g} s are open in partition {checkpoint.partition}, the setting says "
                 f"{spec.size_us / 1e6:g} s; set it back, or give the stream another name to begin afresh"
             )
-        aggregator = cls(spec, topic, checkpoint.partition)
         aggregator.counters = state.head.counters
         codes = aggregator.watermarks.codes_of(state.machines["machine_id"].to_pylist())
         aggregator.watermarks.newest[codes] = state.machines["newest_us"].to_numpy()

@@ -75,12 +75,12 @@ class Pipeline:
         for partition in partitions:
             checkpoint = self._sink.restore(partition)
             self._dead_letters.restore(partition)
-            topic, window = self._settings.topics.readings, self._settings.window
+            topic, shape = self._settings.topics.readings, self._settings.shape
             letters = CountedLetters()
             if checkpoint is None:
-                aggregator, position = Aggregator(window, topic, partition), earliest[partition]
+                aggregator, position = Aggregator(shape, topic, partition), earliest[partition]
             else:
-                aggregator, position = Aggregator.restored(window, topic, checkpoint), checkpoint.next_offset
+                aggregator, position = Aggregator.restored(shape, topic, checkpoint), checkpoint.next_offset
                 letters = CountedLetters.held_by(checkpoint.state)
             idleness = Idleness(self._settings.idle_timeout.total_seconds(), self._monotonic())
             self._partitions[partition] = _Partition(

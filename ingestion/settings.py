@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from ingestion.shape import WindowShape
 from ingestion.window import WindowSpec
 
 
@@ -46,3 +47,8 @@ class StreamSettings:
     max_future_skew: timedelta = timedelta(minutes=5)
     min_event_time: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     max_message_bytes: int = 1_000_000
+
+    @property
+    def shape(self) -> WindowShape:
+        """What the windows are: tumbling ones with all built-in aggregates."""
+        return WindowShape(window=self.window)

@@ -35,6 +35,10 @@ The rows of a machine's window are written together: those of its greatest revis
 where a row came from.
 """
 
+_MICROSECOND = timedelta(microseconds=1)
+MOST_OVERLAP = 1000
+"""Hopping windows that a reading may lie in."""
+
 LATE_SCHEMA = pa.schema(
     [
         pa.field("machine_id", pa.string(), nullable=False),
@@ -54,36 +58,142 @@ LATE_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WindowSpec:
-    """Tumbling windows aligned to the Unix epoch.
+class _Lateness:
+    """How long windows wait, and how long they can be corrected.
 
-    size              length of a window; a whole number of microseconds
     allowed_lateness  how far event time may run ahead of a window's end before it closes: the watermark of a machine is
                       the greatest event time seen of it, less this
     correction_lateness  how far the watermark may run ahead of a closed window's end while its readings still correct
                          it; 0: a closed window never changes
     """
 
-    size: timedelta
     allowed_lateness: timedelta = timedelta(0)
     correction_lateness: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        if self.size <= timedelta(0):
-            raise ValueError("a window's size must be positive")
         if self.allowed_lateness < timedelta(0):
             raise ValueError("allowed_lateness must not be negative")
         if self.correction_lateness < timedelta(0):
             raise ValueError("correction_lateness must not be negative")
 
     @property
-    def size_us(self) -> int:
-        return self.size // timedelta(microseconds=1)
-
-    @property
     def allowed_lateness_us(self) -> int:
-        return self.allowed_lateness // timedelta(microseconds=1)
+        return self.allowed_lateness // _MICROSECOND
 
     @property
     def correction_lateness_us(self) -> int:
-        return self.correction_lateness // timedelta(microseconds=1)
+        return self.correction_lateness // _MICROSECOND
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TumblingWindow(_Lateness):
+    """Windows side by side, aligned to the Unix epoch: a reading lies in one.
+
+    size  length of a window; a whole number of microseconds
+    """
+
+    size: timedelta
+
+    def __post_init__(self) -> None:
+        _Lateness.__post_init__(self)
+        if self.size <= timedelta(0):
+            raise ValueError("a window's size must be positive")
+
+    @property
+    def size_us(self) -> int:
+        return self.size // _MICROSECOND
+
+    @property
+    def every_us(self) -> int:
+        return self.size_us
+
+    @property
+    def fingerprint(self) -> str:
+        """What must not change while windows are open."""
+        return f"tumbling {self.size_us}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoppingWindow(_Lateness):
+    """Windows of one size that begin every so often, aligned to the Unix epoch: a reading lies in size / every of them.
+
+    Each window stands for itself: a reading may be in time for one of its windows and late for another. The counters
+    of the stream count a reading once for each of its windows.
+
+    size   length of a window
+    every  from one window's start to the next one's; the size is a whole multiple of it, at most MOST_OVERLAP
+    """
+
+    size: timedelta
+    every: timedelta
+
+    def __post_init__(self) -> None:
+        _Lateness.__post_init__(self)
+        if self.every <= timedelta(0):
+            raise ValueError("every must be positive")
+        if self.size < self.every or self.size % self.every:
+            raise ValueError(
+                f"size must be a whole multiple of every, {self.size.total_seconds():g} s is none of "
+                f"{self.every.total_seconds():g} s"
+            )
+        if self.size // self.every > MOST_OVERLAP:
+            raise ValueError(
+                f"a reading would lie in {self.size // self.every} windows, at most {MOST_OVERLAP} are allowed; "
+                "make every longer"
+            )
+
+    @property
+    def size_us(self) -> int:
+        return self.size // _MICROSECOND
+
+    @property
+    def every_us(self) -> int:
+        return self.every // _MICROSECOND
+
+    @property
+    def fingerprint(self) -> str:
+        """What must not change while windows are open."""
+        return f"hopping {self.size_us} {self.every_us}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionWindow(_Lateness):
+    """Readings of one key that follow each other by less than the gap: [first reading, last reading + gap).
+
+    A reading that bridges two open sessions makes them one. A session closes when its machine's watermark passes its
+    end. Corrected is a closed session by readings that lie in it, which may move its end; its start is its name
+    and stays. What would begin before a closed session, or join it with another, is a session of its own, or late.
+
+    gap       how long a key must be silent for its session to end
+    max_size  a session holds readings from less than this after its first, then another begins; None: it may last for
+              ever, and with some aggregates its state grows as long
+    """
+
+    gap: timedelta
+    max_size: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        _Lateness.__post_init__(self)
+        if self.gap <= timedelta(0):
+            raise ValueError("gap must be positive")
+        if self.max_size is not None and self.max_size < self.gap:
+            raise ValueError("max_size must not be shorter than the gap")
+
+    @property
+    def gap_us(self) -> int:
+        return self.gap // _MICROSECOND
+
+    @property
+    def max_size_us(self) -> int | None:
+        return None if self.max_size is None else self.max_size // _MICROSECOND
+
+    @property
+    def fingerprint(self) -> str:
+        """What must not change while windows are open."""
+        return f"session {self.gap_us} {self.max_size_us or 0}"
+
+
+Window = TumblingWindow | HoppingWindow | SessionWindow
+
+WindowSpec = TumblingWindow
+"""The window of the built-in stream."""

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ingestion.aggregates.quantile import RELATIVE_ERROR
 from ingestion.aggregator import Aggregator
 from ingestion.reading import Reading, to_record_batch
-from ingestion.window import WindowSpec
+from ingestion.shape import WindowShape
+from ingestion.window import TumblingWindow
 from tests.effort import examples
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -128,8 +129,8 @@ def model_row(window: list[tuple[int, Reading]]) -> dict[str, Any]:
 
 
 def run(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Aggregator]:
-    spec = WindowSpec(size=timedelta(seconds=SIZE), allowed_lateness=timedelta(seconds=plan.lateness))
-    aggregator = Aggregator(spec, "topic", 0)
+    spec = TumblingWindow(size=timedelta(seconds=SIZE), allowed_lateness=timedelta(seconds=plan.lateness))
+    aggregator = Aggregator(WindowShape(window=spec), "topic", 0)
     windows: list[dict[str, Any]] = []
     late: list[dict[str, Any]] = []
     borders = sorted(
@@ -139,7 +140,7 @@ def run(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Aggrega
         if begin in plan.idle and begin < len(plan.readings):
             windows += aggregator.close_idle(aggregator.machines_with_open_windows()).to_pylist()
         if begin in plan.restarts:
-            aggregator = Aggregator.restored(spec, "topic", aggregator.save(begin, NOW))
+            aggregator = Aggregator.restored(WindowShape(window=spec), "topic", aggregator.save(begin, NOW))
         folded = aggregator.fold(to_record_batch(plan.readings[begin:end]), np.arange(begin, end))
         windows += folded.windows.to_pylist()
         late += folded.late.to_pylist()
@@ -202,7 +203,7 @@ def test_the_model_is_not_the_code() -> None:
 
 def test_rows_follow_the_schema() -> None:
     readings = [Reading(machine_id="m", sensor_id="m/s", event_time=ORIGIN, value=2.5, unit="bar")]
-    aggregator = Aggregator(WindowSpec(size=timedelta(seconds=SIZE)), "topic", 3)
+    aggregator = Aggregator(WindowShape(window=TumblingWindow(size=timedelta(seconds=SIZE))), "topic", 3)
     aggregator.fold(to_record_batch(readings), np.array([7]))
     table = aggregator.close_idle(["m"])
     assert isinstance(table, pa.Table)

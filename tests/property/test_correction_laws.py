@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ingestion.aggregator import Aggregator
 from ingestion.checkpoint import Checkpoint, pack, unpack
 from ingestion.reading import Reading, to_record_batch
-from ingestion.window import WindowSpec
+from ingestion.shape import WindowShape
+from ingestion.window import TumblingWindow
 from tests.effort import examples
 from tests.property.test_aggregator_laws import NOW, ORIGIN, SIZE, Plan, model_row, plans
 
@@ -91,19 +92,19 @@ class Corrected:
 
 
 def run(plan: Plan, correction: int) -> Corrected:
-    spec = WindowSpec(
+    spec = TumblingWindow(
         size=timedelta(seconds=SIZE),
         allowed_lateness=timedelta(seconds=plan.lateness),
         correction_lateness=timedelta(seconds=correction),
     )
-    aggregator = Aggregator(spec, "topic", 0)
+    aggregator = Aggregator(WindowShape(window=spec), "topic", 0)
     rows: list[dict[str, Any]] = []
     late: list[int] = []
     for begin, end in pieces(plan):
         if begin in plan.idle and begin < len(plan.readings):
             rows += aggregator.close_idle(aggregator.machines_with_open_windows()).to_pylist()
         if begin in plan.restarts:
-            aggregator = Aggregator.restored(spec, "topic", aggregator.save(begin, NOW))
+            aggregator = Aggregator.restored(WindowShape(window=spec), "topic", aggregator.save(begin, NOW))
         folded = aggregator.fold(to_record_batch(plan.readings[begin:end]), np.arange(begin, end))
         rows += folded.windows.to_pylist()
         late += folded.late["offset"].to_pylist()
@@ -193,13 +194,13 @@ def test_a_repeat_corrects_nothing() -> None:
 @pytest.mark.parametrize("after", [0, 5, 600])
 def test_another_correction_lateness_after_a_restart_repeats_no_row(after: int) -> None:
     """What was settled stays so, and what was held is let go."""
-    before = WindowSpec(size=timedelta(seconds=SIZE), correction_lateness=timedelta(seconds=20))
-    aggregator = Aggregator(before, "topic", 0)
+    before = TumblingWindow(size=timedelta(seconds=SIZE), correction_lateness=timedelta(seconds=20))
+    aggregator = Aggregator(WindowShape(window=before), "topic", 0)
     readings = [at(1), at(12), at(35)]  # the clock stands at 35: the first window is settled, the second is not
     rows = aggregator.fold(to_record_batch(readings), np.arange(3)).windows.to_pylist()
     state = aggregator.save(3, datetime(2026, 11, 1, tzinfo=UTC))
-    later = WindowSpec(size=timedelta(seconds=SIZE), correction_lateness=timedelta(seconds=after))
-    aggregator = Aggregator.restored(later, "topic", state)
+    later = TumblingWindow(size=timedelta(seconds=SIZE), correction_lateness=timedelta(seconds=after))
+    aggregator = Aggregator.restored(WindowShape(window=later), "topic", state)
     folded = aggregator.fold(to_record_batch([at(2), at(13), at(200)]), np.arange(3, 6))
     rows += folded.windows.to_pylist()
     late = folded.late["offset"].to_pylist()
@@ -210,17 +211,17 @@ def test_another_correction_lateness_after_a_restart_repeats_no_row(after: int) 
 
 
 def test_another_allowed_lateness_after_a_restart_opens_no_window_again() -> None:
-    aggregator = Aggregator(WindowSpec(size=timedelta(seconds=SIZE)), "topic", 0)
+    aggregator = Aggregator(WindowShape(window=TumblingWindow(size=timedelta(seconds=SIZE))), "topic", 0)
     aggregator.fold(to_record_batch([at(1), at(12)]), np.arange(2))
-    patient = WindowSpec(size=timedelta(seconds=SIZE), allowed_lateness=timedelta(seconds=60))
-    aggregator = Aggregator.restored(patient, "topic", aggregator.save(2, NOW))
+    patient = TumblingWindow(size=timedelta(seconds=SIZE), allowed_lateness=timedelta(seconds=60))
+    aggregator = Aggregator.restored(WindowShape(window=patient), "topic", aggregator.save(2, NOW))
     folded = aggregator.fold(to_record_batch([at(2)]), np.arange(2, 3))
     assert folded.late["offset"].to_pylist() == [2]
 
 
 def test_a_state_from_before_there_were_corrections_goes_on_with_what_had_closed_settled() -> None:
-    plain = WindowSpec(size=timedelta(seconds=SIZE))
-    aggregator = Aggregator(plain, "topic", 0)
+    plain = TumblingWindow(size=timedelta(seconds=SIZE))
+    aggregator = Aggregator(WindowShape(window=plain), "topic", 0)
     aggregator.fold(to_record_batch([at(1), at(12)]), np.arange(2))
     state = unpack(aggregator.save(2, NOW).state)
     older = replace(
@@ -229,7 +230,8 @@ def test_a_state_from_before_there_were_corrections_goes_on_with_what_had_closed
         machines=state.machines.drop_columns(["closed_us", "settled_us"]),
     )
     checkpoint = Checkpoint(partition=0, next_offset=2, state=pack(older))
-    aggregator = Aggregator.restored(replace(plain, correction_lateness=timedelta(seconds=60)), "topic", checkpoint)
+    shape = WindowShape(window=replace(plain, correction_lateness=timedelta(seconds=60)))
+    aggregator = Aggregator.restored(shape, "topic", checkpoint)
     folded = aggregator.fold(to_record_batch([at(2), at(13), at(25), at(14), at(31)]), np.arange(2, 7))
     assert folded.late["offset"].to_pylist() == [2]
     assert [(row["window_start"].second, row["revision"], row["count"]) for row in folded.windows.to_pylist()] == [

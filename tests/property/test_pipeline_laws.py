@@ -103,7 +103,7 @@ def finish(
     pipeline.commit()
     key = [("window_start", "ascending"), ("sensor_id", "ascending"), ("revision", "ascending")]
     held = store.checkpoints.get(0)
-    opened = Aggregator.restored(stream.window, "t", held) if held else None
+    opened = Aggregator.restored(stream.shape, "t", held) if held else None
     return {
         "windows": pa.concat_tables(store.windows).sort_by(key).to_pylist(),
         "late": pa.concat_tables(store.late).to_pylist(),
