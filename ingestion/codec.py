@@ -49,6 +49,7 @@ REASONS = {
     "out_of_range": "a value beyond any unit's range (1e150), whose square would overflow",
     "future_time": "an event_time too far ahead of the record's own timestamp",
     "ancient_time": "an event_time before the earliest that is believed",
+    "wrong_field": "a field that a stream's definition declares is of another type",
 }
 """Every reason for which a message or a row of one goes to the dead-letter topic."""
 

@@ -1,0 +1,168 @@
+"""Optional fields of messages beyond those of a reading, where a stream's definition declares them.
+
+Messages are decoded as ever first; this is a second look at those that were good. A field of another type than was
+declared makes the reading a dead letter of this stream alone: other streams do not look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingestion.definition import ExtraField, FieldType, StreamDefinition
+from ingestion.intake import DeadLetter, Intake, Message, Record
+
+WRONG_FIELD = "wrong_field"
+
+_JSON_TYPES: Mapping[FieldType, frozenset[type]] = {
+    "double": frozenset({float, int, type(None)}),
+    "int64": frozenset({int, type(None)}),
+    "string": frozenset({str, type(None)}),
+    "bool": frozenset({bool, type(None)}),
+}
+_ARROW_TYPES: Mapping[FieldType, Callable[[pa.DataType], bool]] = {
+    "double": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
+    "int64": pa.types.is_integer,
+    "string": lambda kind: kind in (pa.string(), pa.large_string()),
+    "bool": pa.types.is_boolean,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The good readings of one message: rows `first` to `last` of the intake, `rows` those of the message."""
+
+    message: Record
+    first: int
+    last: int
+    rows: tuple[int, ...]
+    is_whole: bool
+
+
+def with_fields(partition: int, messages: Sequence[Record], intake: Intake, definition: StreamDefinition) -> Intake:
+    """The intake with a column more for each declared field, without the readings whose fields are of other types."""
+    fields = definition.fields
+    columns: dict[str, list[Any]] = {field.name: [] for field in fields}
+    letters: list[DeadLetter] = []
+    bad: list[int] = []
+    decoder = msgspec.json.Decoder(msgspec.defstruct("Fields", [(field.name, Any, None) for field in fields]))
+    for run in _runs(messages, intake):
+        value = run.message.value or b""
+        if value[:1] == b"{":
+            found, wrong = _of_json(decoder, value, fields)
+        else:
+            found, wrong = _of_arrow(value, run.rows, fields)
+        if wrong is not None:
+            bad += range(run.first, run.last)
+            letters.append(_letter(partition, run, f"{wrong} by the stream {definition.name}"))
+            found = {field.name: [None] * (run.last - run.first) for field in fields}
+        for name, values in found.items():
+            columns[name] += values
+    readings = intake.readings
+    for field in fields:
+        readings = _appended(readings, field, columns[field.name])
+    if not bad:
+        return replace(intake, readings=readings)
+    good = np.ones(readings.num_rows, bool)
+    good[bad] = False
+    kept = np.flatnonzero(good)
+    return replace(
+        intake,
+        readings=readings.take(pa.array(kept)),
+        offsets=intake.offsets[kept],
+        dead_letters=sorted([*intake.dead_letters, *letters], key=lambda letter: letter.message.offset),
+        refused={**intake.refused, WRONG_FIELD: len(bad)},
+    )
+
+
+def _appended(readings: pa.RecordBatch, field: ExtraField, values: Sequence[Any]) -> pa.RecordBatch:
+    column = pa.array(values, field.arrow_type)
+    return pa.RecordBatch.from_arrays(
+        [*readings.columns, column],
+        schema=readings.schema.append(pa.field(field.name, field.arrow_type)),
+    )
+
+
+def _runs(messages: Sequence[Record], intake: Intake) -> list[_Run]:
+    by_offset = {message.offset: message for message in messages}
+    refused: dict[int, set[int]] = {}
+    for letter in intake.dead_letters:
+        refused.setdefault(letter.message.offset, set()).update(letter.rows or ())
+    offsets, firsts, counts = np.unique(intake.offsets, return_index=True, return_counts=True)
+    runs = []
+    for offset, first, count in zip(offsets.tolist(), firsts.tolist(), counts.tolist(), strict=True):
+        gone = refused.get(offset, set())
+        rows = tuple(row for row in range(count + len(gone)) if row not in gone)
+        runs.append(_Run(by_offset[offset], first, first + count, rows, is_whole=not gone))
+    return runs
+
+
+def _of_json(
+    decoder: msgspec.json.Decoder[Any], value: bytes, fields: Sequence[ExtraField]
+) -> tuple[dict[str, list[Any]], str | None]:
+    try:
+        held = decoder.decode(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return {}, f"the declared fields cannot be read: {error}"
+    found: dict[str, list[Any]] = {}
+    for field in fields:
+        one = getattr(held, field.name)
+        if type(one) not in _JSON_TYPES[field.type] or not _fits(one, field.type):
+            return {}, f"field {field.name} is {_shown(one)}; {field.type} was expected"
+        found[field.name] = [float(one) if field.type == "double" and one is not None else one]
+    return found, None
+
+
+def _fits(value: Any, kind: FieldType) -> bool:
+    if kind == "int64" and value is not None:
+        return bool(-(2**63) <= value < 2**63)
+    if kind == "double" and isinstance(value, int):
+        return abs(value) < 2**1023
+    return True
+
+
+def _of_arrow(
+    value: bytes, rows: Sequence[int], fields: Sequence[ExtraField]
+) -> tuple[dict[str, list[Any]], str | None]:
+    # decoded once already, so the bytes are sound
+    with pa.ipc.open_stream(pa.py_buffer(value)) as stream:
+        table = stream.read_all()
+    found: dict[str, list[Any]] = {}
+    for field in fields:
+        if field.name not in table.column_names:
+            found[field.name] = [None] * len(rows)
+            continue
+        if table.column_names.count(field.name) > 1:
+            return {}, f"column {field.name} appears more than once"
+        column = table.column(field.name)
+        if pa.types.is_null(column.type):
+            column = column.cast(field.arrow_type)
+        if not _ARROW_TYPES[field.type](column.type):
+            return {}, f"column {field.name} is {column.type}; {field.type} was expected"
+        try:
+            taken = pc.cast(column.take(pa.array(rows, pa.int64())), field.arrow_type, safe=field.type != "double")
+        except pa.ArrowInvalid as error:
+            return {}, f"column {field.name}: {str(error).splitlines()[0][:200]}; {field.type} was expected"
+        if field.type == "double":
+            taken = pc.if_else(pc.is_finite(taken), taken, None)
+        found[field.name] = taken.to_pylist()
+    return found, None
+
+
+def _letter(partition: int, run: _Run, detail: str) -> DeadLetter:
+    message = run.message
+    stamp = -1 if message.timestamp is None else message.timestamp
+    kept = Message(message.offset, stamp, message.key, message.value, message.headers)
+    rows = None if run.is_whole else run.rows
+    return DeadLetter(partition=partition, message=kept, reason=WRONG_FIELD, detail=detail[:300], rows=rows)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
