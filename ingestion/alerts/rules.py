@@ -26,6 +26,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from ingestion.definition_problems import described
 from ingestion.duration import duration
 from ingestion.errors import InvalidInput
 
@@ -293,7 +294,4 @@ def _choice(value: object, path: str, allowed: tuple[Any, ...]) -> Any:
 
 
 def _wrong(path: str, found: object, wanted: str) -> InvalidInput:
-    told = "nothing" if found is None else f"'{found}'" if isinstance(found, str) else type(found).__name__
-    if isinstance(found, (int, float)):
-        told = str(found)
-    return InvalidInput(f"{path}: found {told}, wanted {wanted}")
+    return InvalidInput(f"{path}: found {described(found)}, wanted {wanted}")

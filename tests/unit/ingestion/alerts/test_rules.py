@@ -51,7 +51,7 @@ def test_no_rules_are_none() -> None:
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("{}", "alerts: found dict, wanted a list of rules"),
+        ("{}", "alerts: found a mapping, wanted a list of rules"),
         ("[hot]", r"alerts\[0\]: found 'hot', wanted a mapping"),
         ("[{name: Hot, silence: {after: 5m}}]", r"alerts\[0\]\.name: found 'Hot', wanted a name"),
         ("[{silence: {after: 5m}}]", r"alerts\[0\]\.name: found nothing"),
@@ -59,31 +59,43 @@ def test_no_rules_are_none() -> None:
         ("[{name: a, silence: {after: 5m}, severity: bad}]", r"severity: found 'bad', wanted one of info, warning"),
         ("[{name: a}]", r"alerts\[0\]: found none of them, wanted exactly one of threshold, rate, silence"),
         ("[{name: a, silence: {after: 5m}, rate: {}}]", r"alerts\[0\]: found rate and silence, wanted exactly one"),
-        ("[{name: a, silence: {after: 5}}]", r"silence\.after: found 5, wanted a duration"),
+        ("[{name: a, silence: {after: 5}}]", r"silence\.after: found the number 5, wanted a duration"),
         ("[{name: a, silence: {after: soon}}]", r"silence\.after: 'soon' is no duration"),
         ("[{name: a, silence: {after: 5m}, for: 2}]", r"alerts\[0\]\.for: a silence counts no windows"),
-        ("[{name: a, threshold: {column: mean, above: 1}, for: 0}]", r"\.for: found 0, wanted a number of windows, 1 "),
-        ("[{name: a, threshold: {column: mean, above: 1}, for: true}]", r"\.for: found True"),
+        (
+            "[{name: a, threshold: {column: mean, above: 1}, for: 0}]",
+            r"\.for: found the number 0, wanted a number of windows, 1 ",
+        ),
+        ("[{name: a, threshold: {column: mean, above: 1}, for: true}]", r"\.for: found true"),
         ("[{name: a, threshold: {column: heat, above: 1}}]", r"\.threshold\.column: found 'heat', wanted a column of "),
         ("[{name: a, threshold: {column: unit, above: 1}}]", r"\.threshold\.column: found 'unit', wanted a column of "),
         ("[{name: a, threshold: {column: mean}}]", r"\.threshold: found none of them, wanted exactly one of above, "),
         ("[{name: a, threshold: {column: mean, above: 1, below: 2}}]", "found above and below, wanted exactly one of"),
         ("[{name: a, threshold: {column: mean, above: hot}}]", r"\.threshold\.above: found 'hot', wanted a number"),
-        ("[{name: a, threshold: {column: mean, above: .nan}}]", r"\.threshold\.above: found nan, wanted a number"),
+        (
+            "[{name: a, threshold: {column: mean, above: .nan}}]",
+            r"\.threshold\.above: found the number nan, wanted a number",
+        ),
         ("[{name: a, threshold: {column: mean, outside: [2, 1]}}]", r"\.outside: 2 is greater than 1"),
-        ("[{name: a, threshold: {column: mean, outside: 2}}]", r"\.outside: found 2, wanted two numbers"),
+        ("[{name: a, threshold: {column: mean, outside: 2}}]", r"\.outside: found the number 2, wanted two numbers"),
         (
             "[{name: a, threshold: {column: mean, above: 1, clear: 2}}]",
             r"\.clear: it lies beyond alerts\[0\]\.threshol",
         ),
         ("[{name: a, threshold: {column: mean, outside: [1, 2], clear: [0, 2]}}]", r"\.clear: it lies beyond"),
-        ("[{name: a, rate: {column: mean, change: -1, within: 1m}}]", r"\.rate\.change: found -1, wanted a number abo"),
+        (
+            "[{name: a, rate: {column: mean, change: -1, within: 1m}}]",
+            r"\.rate\.change: found the number -1, wanted a number abo",
+        ),
         ("[{name: a, rate: {column: mean, change: 1}}]", r"\.rate\.within: found nothing, wanted a duration"),
         (
             "[{name: a, where: {mean: 1}, silence: {after: 5m}}]",
             r"\.where: found the key 'mean', allowed are machine_id",
         ),
-        ("[{name: a, where: {sensor_id: [1]}, silence: {after: 5m}}]", r"\.where\.sensor_id: found list, wanted a tex"),
+        (
+            "[{name: a, where: {sensor_id: [1]}, silence: {after: 5m}}]",
+            r"\.where\.sensor_id: found a list, wanted a tex",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_path(written: str, told: str) -> None:
