@@ -20,9 +20,9 @@ from ingestion.counted_letters import CountedLetters
 from ingestion.idleness import Idleness
 from ingestion.intake import DeadLetter, Record, sift
 from ingestion.ports import DeadLetterQueue, WindowCommit, WindowSink
+from ingestion.preparation import Preparation
 from ingestion.settings import StreamSettings
 from ingestion.steps import Listener, unheard
-from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class _Partition:
     next_offset: int
     idleness: Idleness
     letters: CountedLetters
+    static_version: str = ""
 
 
 class Pipeline:
@@ -51,6 +52,7 @@ class Pipeline:
         sink: WindowSink,
         dead_letters: DeadLetterQueue,
         *,
+        preparation: Preparation | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         step: Listener = unheard,
@@ -58,6 +60,9 @@ class Pipeline:
         self._settings = settings
         self._sink = sink
         self._dead_letters = dead_letters
+        self._preparation = preparation
+        self._shape = settings.shape if preparation is None else preparation.definition.shape
+        self._no_windows, self._no_late = self._shape.schema.empty_table(), self._shape.late_schema.empty_table()
         self._now = now
         self._monotonic = monotonic
         self._step = step
@@ -75,7 +80,7 @@ class Pipeline:
         for partition in partitions:
             checkpoint = self._sink.restore(partition)
             self._dead_letters.restore(partition)
-            topic, shape = self._settings.topics.readings, self._settings.shape
+            topic, shape = self._settings.topics.readings, self._shape
             letters = CountedLetters()
             if checkpoint is None:
                 aggregator, position = Aggregator(shape, topic, partition), earliest[partition]
@@ -83,9 +88,10 @@ class Pipeline:
                 aggregator, position = Aggregator.restored(shape, topic, checkpoint), checkpoint.next_offset
                 letters = CountedLetters.held_by(checkpoint.state)
             idleness = Idleness(self._settings.idle_timeout.total_seconds(), self._monotonic())
-            self._partitions[partition] = _Partition(
-                aggregator=aggregator, next_offset=position, idleness=idleness, letters=letters
-            )
+            held = _Partition(aggregator=aggregator, next_offset=position, idleness=idleness, letters=letters)
+            if self._preparation is not None:
+                held.static_version = self._preparation.version_of(None if checkpoint is None else checkpoint.state)
+            self._partitions[partition] = held
             self._step("restored")
         return {partition: held.next_offset for partition, held in self._partitions.items()}
 
@@ -111,6 +117,8 @@ class Pipeline:
         next_offset = messages[-1].offset + 1
         messages = held.letters.pick(messages, self._settings.topics.dead_letters)
         intake = sift(partition, messages, self._settings)
+        if self._preparation is not None:
+            intake = self._preparation.prepare(partition, messages, intake, held.static_version)
         held.aggregator.refuse(intake.refused)
         folded = held.aggregator.fold(intake.readings, intake.offsets)
         held.next_offset = next_offset
@@ -135,7 +143,7 @@ class Pipeline:
                 continue
             silent = held.idleness.silent(held.aggregator.machines_with_open_windows(), self._monotonic())
             if silent:
-                self._keep(held.aggregator.close_idle(silent), LATE_SCHEMA.empty_table())
+                self._keep(held.aggregator.close_idle(silent), self._no_late)
                 self._dirty.add(partition)
                 closed = True
         # the decision came from a clock: readings that are folded after it must find it committed
@@ -150,15 +158,22 @@ class Pipeline:
         self._step("commit begun")
         self._dead_letters.put(self._letters)
         now = self._now()
+        static_version = "" if self._preparation is None else self._preparation.newest()
         checkpoints = []
         for partition in sorted(self._dirty):
             held = self._partitions[partition]
             saved = held.aggregator.save(held.next_offset, now)
-            checkpoints.append(replace(saved, state=held.letters.written_into(saved.state)))
-        windows = pa.concat_tables([WINDOW_SCHEMA.empty_table(), *self._windows])
-        late = pa.concat_tables([LATE_SCHEMA.empty_table(), *self._late])
+            state = held.letters.written_into(saved.state)
+            if self._preparation is not None:
+                state = self._preparation.written_into(state, static_version)
+            checkpoints.append(replace(saved, state=state))
+        windows = pa.concat_tables([self._no_windows, *self._windows])
+        late = pa.concat_tables([self._no_late, *self._late])
         self._sink.commit(WindowCommit(windows=windows, late=late, checkpoints=checkpoints))
         self._step("committed")
+        for partition in self._dirty:
+            # from here on only: who reads again what was committed before must find what it was joined with
+            self._partitions[partition].static_version = static_version
         log.info(
             "committed %d windows, %d late readings, %d dead letters of %d messages and readings in %.0f ms",
             windows.num_rows,

@@ -24,7 +24,7 @@ from ingestion.counted_letters import CountedLetters
 from ingestion.errors import TryAgain
 from ingestion.steps import Listener, unheard
 from storage.durability import fsync_folder
-from storage.lake.tables import WINDOWS
+from storage.lake.tables import WINDOWS, LakeTable
 
 GRACE = timedelta(minutes=1)
 """How long a state file stays after it was superseded: a reader of an older snapshot may be on its way to it."""
@@ -106,7 +106,8 @@ def remove_superseded(root: Path, ids: PartitionIds, current: int) -> None:
     """Delete the partition's state files that the log no longer names, once they are older than the grace."""
     oldest = time.time() - GRACE.total_seconds()
     kept = ids.file(root, current)
-    for path in root.glob(f"{ids.stream}-{ids.topic}-{ids.partition}-*"):
+    # the hash alone may differ: another topic's name may go on where this one ends
+    for path in root.glob(f"{ids.stream}-{ids.topic}-{ids.partition}-{'[0-9a-f]' * 16}.*"):
         try:
             if path != kept and path.stat().st_mtime < oldest:
                 path.unlink()
@@ -114,24 +115,33 @@ def remove_superseded(root: Path, ids: PartitionIds, current: int) -> None:
             continue
 
 
+def partitions_with_state(root: Path, stream: str, topic: str) -> int:
+    """How many partitions of the stream can have committed: one more than the greatest that has a file of states."""
+    name = re.compile(rf"{re.escape(f'{stream}-{topic}')}-([0-9]+)-[0-9a-f]{{16}}\.arrow")
+    found = [name.fullmatch(path.name) for path in root.glob(f"{stream}-{topic}-*.arrow")]
+    return max((int(match[1]) + 1 for match in found if match), default=0)
+
+
 def read_progress(
-    lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int
+    lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int, *, table: LakeTable = WINDOWS
 ) -> Mapping[int, Progress]:
     """Progress of each partition of the stream that has committed. Nothing is locked: the worker goes on meanwhile."""
-    states = read_states(lake_root, state_root, stream, topic, partitions)
+    states = read_states(lake_root, state_root, stream, topic, partitions, table=table)
     return {partition: read_head(state) for partition, state in states.items()}
 
 
-def read_states(lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int) -> Mapping[int, bytes]:
-    """The committed state of each partition of the stream, all of one version of the table."""
-    path = WINDOWS.path(lake_root)
+def read_states(
+    lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int, *, table: LakeTable = WINDOWS
+) -> Mapping[int, bytes]:
+    """The committed state of each partition of the stream, all of one version of its table."""
+    path = table.path(lake_root)
     for attempt in range(3):
         try:
-            table = DeltaTable(path)
+            held = DeltaTable(path)
         except TableNotFoundError:
             return {}
         try:
-            return _states_at(table, state_root, stream, topic, partitions)
+            return _states_at(held, state_root, stream, topic, partitions)
         except TryAgain:
             # superseded and deleted while we looked: the next snapshot names another
             if attempt == 2:

@@ -66,20 +66,30 @@ CONFIGURATION = {
 class LakeWindowSink:
     """Commits one stream's partitions. One per worker process; not for several threads at once."""
 
-    def __init__(self, *, lake_root: Path, state_root: Path, stream: str, topic: str, step: Listener = unheard) -> None:
+    def __init__(
+        self,
+        *,
+        lake_root: Path,
+        state_root: Path,
+        stream: str,
+        topic: str,
+        windows: LakeTable = WINDOWS,
+        late: LakeTable = LATE_READINGS,
+        step: Listener = unheard,
+    ) -> None:
         self._state_root = state_root
         self._stream = stream
         self._topic = topic
         self._step = step
         self._windows = AppendTable(
             lake_root,
-            WINDOWS,
+            windows,
             wrote_part=lambda: step("part on disk"),
             wrote_entry=lambda: step("entry written"),
         )
         self._late = AppendTable(
             lake_root,
-            LATE_READINGS,
+            late,
             wrote_part=lambda: step("late part on disk"),
             wrote_entry=lambda: step("late entry written"),
         )
