@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from scoring.components.registered import RegisteredComponent
 from scoring.compute.cluster import Compute
 from scoring.compute.news import ComputeNews, no_news
 from scoring.data_asset import DataAsset
@@ -21,8 +22,8 @@ from scoring.model import Model
 from scoring.reopening import Decision
 from scoring.schedule import Schedule
 
-Asset = Model | DataAsset | Environment
-A = TypeVar("A", Model, DataAsset, Environment)
+Asset = Model | DataAsset | Environment | RegisteredComponent
+A = TypeVar("A", Model, DataAsset, Environment, RegisteredComponent)
 
 
 class JobStore(Protocol):
@@ -96,7 +97,7 @@ class Catalog(Protocol):
 
 
 class AssetStore(Protocol):
-    """Versions of models, data assets and environments, and datastores by name. A read raises NotFound as Catalog's."""
+    """Versions of models, data, environments and components; datastores by name. Reads raise NotFound as Catalog's."""
 
     def put(self, item: Asset | Datastore) -> None:
         """Store a version, or change what is said about it. Raises Conflict where it has other content: it never gets

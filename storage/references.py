@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from scoring.components.registered import RegisteredComponent
 from scoring.data_asset import DataAsset, DataType
 from scoring.environment import Environment
 from scoring.errors import InvalidInput, NotFound
@@ -61,6 +62,10 @@ class References:
     def environment(self, text: str, *, place: str = "environment") -> Environment:
         """As `model`."""
         return self._asset(Environment, text, NamedKind.ENVIRONMENT, place)
+
+    def component(self, text: str, *, place: str = "component") -> RegisteredComponent:
+        """As `model`."""
+        return self._asset(RegisteredComponent, text, NamedKind.COMPONENT, place)
 
     def data(self, text: str, *, place: str = "path") -> DataAsset:
         """As `model`."""

@@ -52,7 +52,7 @@ class Registration:
         if spec.type == "mlflow_model":
             _check_mlflow(source, spec.path)
         stored = self._registry.add_model(source)
-        return self._named(
+        return self.named(
             Model,
             spec.version,
             lambda version: Model(
@@ -77,7 +77,7 @@ class Registration:
         content.
         """
         path, content_hash = self._kept_data(spec)
-        return self._named(
+        return self.named(
             DataAsset,
             spec.version,
             lambda version: DataAsset(
@@ -106,7 +106,7 @@ class Registration:
                 "inference_config": inference,
             }
         )
-        return self._named(
+        return self.named(
             Environment,
             content_hash[:32] if spec.name is None else spec.version,
             lambda version: Environment(
@@ -133,7 +133,11 @@ class Registration:
         for asset in found:
             self._store.put(replace(asset, is_archived=archived))
 
-    def _named(self, kind: type[A], version: str | None, made: Callable[[str], A]) -> A:
+    def named(self, kind: type[A], version: str | None, made: Callable[[str], A]) -> A:
+        """Under this version, or the next one where none is given; `made` is called with it, and has no effects.
+
+        Raises Conflict for a version with other content.
+        """
         for _ in range(_TRIES):
             asset = replace(made(version or "0"), created_at=self._clock.now())
             versions = self._store.versions(kind, asset.name)
@@ -163,7 +167,7 @@ class Registration:
         """The same content again: what is newly said about it is kept, what is not said again stays."""
         said = {
             field: getattr(given, field)
-            for field in ("description", "tags", "properties", "stage", "flavors")
+            for field in ("display_name", "description", "tags", "properties", "stage", "flavors")
             if getattr(given, field, None)
         }
         changed = replace(stored, **said)

@@ -21,7 +21,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from scoring.errors import Conflict, InvalidInput
-from storage.content import ContentHash, Found, chunks_of, code_content, named_content
+from storage.content import NOT_CODE, ContentHash, Found, chunks_of, code_content, named_content
 from storage.durability import fsync_folder
 
 CODE_FILES_MAX = 10_000
@@ -58,15 +58,23 @@ class Registry:
             return kept
         return self._store(self._root / MODELS, named_content(source, place), place)
 
-    def add_code(self, source: Path, script: str) -> Stored:
-        """A code folder that holds `script`. Caches and version control are left out."""
-        place = "code_configuration.code"
-        found = code_content(source, place)
-        if not any(f.name == script for f in found):
-            raise InvalidInput(
-                f"there is no file {script} in {source}; {_scripts_in(found)}",
-                place="code_configuration.scoring_script",
-            )
+    def add_code(
+        self,
+        source: Path,
+        script: str | None,
+        *,
+        includes: Sequence[Path] = (),
+        place: str = "code_configuration.code",
+        script_place: str = "code_configuration.scoring_script",
+    ) -> Stored:
+        """A code folder that holds `script`, with `includes` put beside its files under their base names.
+
+        Caches and version control are left out.
+        """
+        found = code_files(source, includes, place)
+        check_script(found, source, script, script_place)
+        if includes:
+            return self._within_bounds(source, found, CODE, place)
         return self._folder(source, found, CODE, place)
 
     def add_build(self, source: Path, dockerfile: str) -> Stored:
@@ -106,6 +114,9 @@ class Registry:
     def _folder(self, source: Path, found: Sequence[Found], kind: str, place: str) -> Stored:
         if (kept := self._kept(source / "_", kind)) is not None:
             return kept
+        return self._within_bounds(source, found, kind, place)
+
+    def _within_bounds(self, source: Path, found: Sequence[Found], kind: str, place: str) -> Stored:
         size = sum(f.source.stat().st_size for f in found)
         if len(found) > CODE_FILES_MAX or size > CODE_BYTES_MAX:
             raise InvalidInput(
@@ -140,6 +151,26 @@ class Registry:
         finally:
             shutil.rmtree(copy, ignore_errors=True)
         return Stored(path=path, content_hash=content_hash, files=len(found), size_bytes=size, is_new=is_new)
+
+
+def code_files(source: Path, includes: Sequence[Path], place: str) -> list[Found]:
+    """What a code folder is to hold, by name. Raises InvalidInput, also for two files of one name."""
+    found = {file.name: file for file in code_content(source, place)}
+    for number, path in enumerate(includes):
+        at = f"{place.rpartition('.')[0]}.additional_includes[{number}]".lstrip(".")
+        for file in named_content(path, at):
+            if NOT_CODE.intersection(Path(file.name).parts) or file.name.endswith(".pyc"):
+                continue
+            if file.name in found:
+                raise InvalidInput(f"{path} holds {file.name}, which is in {source}, too", place=at)
+            found[file.name] = file
+    return sorted(found.values(), key=lambda file: file.name)
+
+
+def check_script(found: Sequence[Found], source: Path, script: str | None, place: str) -> None:
+    """Raises InvalidInput where the script is not among the files."""
+    if script is not None and not any(file.name == script for file in found):
+        raise InvalidInput(f"there is no file {script} in {source}; {_scripts_in(found)}", place=place)
 
 
 def _copy(found: Sequence[Found], target: Path, place: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Models, data assets and environments: the routes that all three have."""
+"""Models, data assets, environments and components: the routes that all four have."""
 
 from __future__ import annotations
 
@@ -13,31 +13,38 @@ from fastapi.responses import StreamingResponse
 from infra.api.bodies import Body, documented
 from infra.api.errors import answers
 from infra.api.parts import ServiceParts
+from scoring.components.registered import RegisteredComponent
 from scoring.data_asset import DataAsset
 from scoring.environment import Environment
 from scoring.errors import InvalidInput, NotFound
 from scoring.model import Model
-from scoring.ports import A
+from scoring.ports import A, Asset
+from scoring.specs.component import CommandComponentSpec, ParallelComponentSpec
 from scoring.specs.data import DataSpec
 from scoring.specs.document import Document, described
 from scoring.specs.environment import EnvironmentSpec
 from scoring.specs.model import ModelSpec
+from scoring.specs.pipeline import PipelineComponentSpec, parse_component
 from scoring.specs.references import LATEST
 from scoring.specs.shown_assets import Shown, shown_asset
 from scoring.specs.validation import Spec, parse
 from storage.archive import packed
 from storage.content import Found, files_of
 
-_MAY_CHANGE = ("description", "tags", "properties", "stage", "flavors")
+_MAY_CHANGE = ("display_name", "description", "tags", "properties", "stage", "flavors")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssetRoutes(Generic[A]):
-    """What makes one noun of the three."""
+    """What makes one noun of the four.
+
+    parsed  reads a document of it; `spec` is what the documentation shows
+    """
 
     kind: type[A]
     prefix: str
-    spec: type[Spec]
+    specs: tuple[type[Spec], ...]
+    parsed: Callable[[Document], Spec]
     register: Callable[[ServiceParts, Any], A]
     content: Callable[[ServiceParts, A], Path] | None
 
@@ -49,7 +56,8 @@ def routers(parts: ServiceParts) -> list[APIRouter]:
             AssetRoutes(
                 kind=Model,
                 prefix="/models",
-                spec=ModelSpec,
+                specs=(ModelSpec,),
+                parsed=lambda document: parse(ModelSpec, document),
                 register=lambda parts, spec: parts.registration.model(spec),
                 content=lambda parts, model: Path(model.path),
             ),
@@ -59,7 +67,8 @@ def routers(parts: ServiceParts) -> list[APIRouter]:
             AssetRoutes(
                 kind=DataAsset,
                 prefix="/data",
-                spec=DataSpec,
+                specs=(DataSpec,),
+                parsed=lambda document: parse(DataSpec, document),
                 register=lambda parts, spec: parts.registration.data(spec),
                 content=lambda parts, data: parts.references.path(data.path),
             ),
@@ -69,8 +78,20 @@ def routers(parts: ServiceParts) -> list[APIRouter]:
             AssetRoutes(
                 kind=Environment,
                 prefix="/environments",
-                spec=EnvironmentSpec,
+                specs=(EnvironmentSpec,),
+                parsed=lambda document: parse(EnvironmentSpec, document),
                 register=lambda parts, spec: parts.registration.environment(spec),
+                content=None,
+            ),
+        ),
+        _router(
+            parts,
+            AssetRoutes(
+                kind=RegisteredComponent,
+                prefix="/components",
+                specs=(CommandComponentSpec, ParallelComponentSpec, PipelineComponentSpec),
+                parsed=parse_component,
+                register=lambda parts, spec: parts.components.component(spec),
                 content=None,
             ),
         ),
@@ -129,16 +150,19 @@ def _add_reads(routes: APIRouter, parts: ServiceParts, noun: AssetRoutes[A]) -> 
 
 
 def _add_changes(routes: APIRouter, parts: ServiceParts, noun: AssetRoutes[A]) -> None:
-    @routes.post("", openapi_extra=documented(noun.spec), responses=answers(400, 404, 409, 503))
+    @routes.post("", openapi_extra=documented(*noun.specs), responses=answers(400, 404, 409, 503))
     def create(body: Body) -> Shown:
         """Register; without a version under the next one, or the newest one where it holds the same."""
-        return shown_asset(noun.register(parts, parse(noun.spec, body)))
+        return shown_asset(noun.register(parts, noun.parsed(body)))
 
     @routes.put("/{name}/versions/{version}", responses=answers(400, 404, 503))
     def update(name: str, version: str, body: Body) -> Shown:
-        """Change what is said about a version: description, tags, properties, a model's stage and flavors."""
+        """Change what is said about a version: description, tags, properties, and what its kind has beside them.
+
+        A model has a stage and flavors, a component a display name.
+        """
         stored = parts.assets.get(noun.kind, name, _version(version))
-        changed = _changed(stored, body, noun.spec)
+        changed = _changed(stored, body, noun.parsed)
         parts.assets.put(changed)
         return shown_asset(changed)
 
@@ -165,7 +189,7 @@ def _listed(versions: Sequence[A], include_archived: bool, archived_only: bool) 
     return [asset for asset in versions if include_archived or not asset.is_archived]
 
 
-def _changed(stored: A, body: Document, spec: type[Spec]) -> A:
+def _changed(stored: A, body: Document, parsed: Callable[[Document], Spec]) -> A:
     """Raises InvalidInput for a field that is unknown, or belongs to the content."""
     shown = shown_asset(stored)
     for key, value in body.value.items():
@@ -176,11 +200,11 @@ def _changed(stored: A, body: Document, spec: type[Spec]) -> A:
                 f"found {described(value)}, is {described(shown[key])}; a version never changes, register another one",
                 place=key,
             )
-    checked = parse(spec, Document(value=shown | dict(body.value)))
+    checked = parsed(Document(value=shown | dict(body.value)))
     return replace(stored, **{key: getattr(checked, key) for key in _MAY_CHANGE if hasattr(stored, key)})
 
 
-def _content(path: Path, asset: Model | DataAsset | Environment) -> Iterator[bytes]:
+def _content(path: Path, asset: Asset) -> Iterator[bytes]:
     if isinstance(asset, Model):
         path = next(path.iterdir())  # the folder holds the registered file or folder by its base name
     if path.is_dir():

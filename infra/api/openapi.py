@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from infra.api.access import OPEN
+from scoring.specs.component import CommandComponentSpec, ParallelComponentSpec
 from scoring.specs.compute import ComputeSpec
 from scoring.specs.data import DataSpec
 from scoring.specs.datastore import DATASTORE_SPECS
@@ -18,6 +19,7 @@ from scoring.specs.environment import EnvironmentSpec
 from scoring.specs.invocation import InvocationSpec
 from scoring.specs.job_changes import JobChangesSpec
 from scoring.specs.model import ModelSpec
+from scoring.specs.pipeline import PipelineComponentSpec
 from scoring.specs.schedule import ScheduleSpec
 from scoring.specs.token import TokenSpec
 from scoring.specs.validation import Spec
@@ -28,6 +30,7 @@ TAGS: Mapping[str, str] = {
     "models": "Registered models: immutable, versioned content.",
     "data": "Registered data: what jobs read, by name and version.",
     "environments": "Registered environments: what scoring scripts need installed.",
+    "components": "Registered components: steps of pipelines, and pipelines themselves.",
     "datastores": "Names for places where files lie.",
     "uploads": "Content of clients on other machines, addressed by its hash.",
     "batch endpoints": "Stable names that are invoked.",
@@ -47,6 +50,41 @@ EXAMPLES: Mapping[type[Spec], Mapping[str, Any]] = {
         "name": "torch-batch",
         "image": "python:3.12",
         "conda_file": {"dependencies": ["python=3.12", {"pip": ["torch"]}]},
+    },
+    CommandComponentSpec: {
+        "name": "prepare",
+        "command": "python prepare.py --images ${{inputs.images}} --out ${{outputs.small}}",
+        "code": "/data/code",
+        "inputs": {"images": {"type": "uri_folder"}},
+        "outputs": {"small": {"type": "uri_folder"}},
+    },
+    ParallelComponentSpec: {
+        "name": "score",
+        "type": "parallel",
+        "inputs": {"images": {"type": "uri_folder"}},
+        "outputs": {"rows": {"type": "uri_folder"}},
+        "input_data": "${{inputs.images}}",
+        "mini_batch_size": "10",
+        "task": {
+            "type": "run_function",
+            "code": "/data/code",
+            "entry_script": "score.py",
+            "append_row_to": "${{outputs.rows}}",
+        },
+    },
+    PipelineComponentSpec: {
+        "name": "prepare_and_score",
+        "type": "pipeline",
+        "inputs": {"images": {"type": "uri_folder"}},
+        "outputs": {"rows": {"type": "uri_folder"}},
+        "jobs": {
+            "prepare": {"component": "azureml:prepare@latest", "inputs": {"images": "${{parent.inputs.images}}"}},
+            "score": {
+                "component": "azureml:score:1",
+                "inputs": {"images": "${{parent.jobs.prepare.outputs.small}}"},
+                "outputs": {"rows": "${{parent.outputs.rows}}"},
+            },
+        },
     },
     EndpointSpec: {"name": "digits", "description": "reads handwriting", "tags": {"team": "vision"}},
     ModelDeploymentSpec: {

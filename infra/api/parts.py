@@ -19,6 +19,7 @@ from scoring.minibatch import MiniBatch, MiniBatchResult
 from scoring.model import Model
 from scoring.ports import AssetStore, Catalog, Clock, InputReader, JobKeeper, JobStore, OutputSink, ScheduleStore
 from scoring.schedule import Schedule
+from storage.component_registration import ComponentRegistration
 from storage.datastores import Datastores
 from storage.references import References
 from storage.registration import Registration
@@ -110,3 +111,8 @@ class ServiceParts:
     wake: Callable[[], None] = lambda: None
     loops: Sequence[Loop] = ()
     close: Callable[[], None] = lambda: None
+
+    @property
+    def components(self) -> ComponentRegistration:
+        """Registers components, and makes jobs of pipelines and commands."""
+        return ComponentRegistration(self.registration, self.registry, self.references)

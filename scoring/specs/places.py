@@ -57,3 +57,8 @@ InputPath = Annotated[str, AfterValidator(_place(Reference, DatastorePath, JobOu
 
 OutputPath = Annotated[str, AfterValidator(_place(DatastorePath))]
 """Where a job may write."""
+
+
+def readable_path(text: str, info: ValidationInfo) -> str:
+    """As `InputPath`, for validators of fields that hold more than paths."""
+    return _place(Reference, DatastorePath, JobOutputPath, WebAddress)(text, info)

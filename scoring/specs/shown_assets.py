@@ -1,26 +1,28 @@
-"""Models, data assets, environments and datastores as the JSON objects that `show` and `list` print."""
+"""Models, data assets, environments, components and datastores as the JSON objects that `show` and `list` print."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
+from scoring.components.registered import RegisteredComponent
 from scoring.data_asset import DataAsset
 from scoring.datastore import LOCAL_FOLDER, Datastore
 from scoring.environment import Environment
 from scoring.model import Model
+from scoring.ports import Asset
+from scoring.specs.shown_components import shown_component
 
 Shown = dict[str, Any]
 
 
-def shown_asset(asset: Model | DataAsset | Environment) -> Shown:
+def shown_asset(asset: Asset) -> Shown:
     """The keys of every kind; its own ones are added."""
-    own = _of_model(asset) if isinstance(asset, Model) else _of_data(asset) if isinstance(asset, DataAsset) else None
     return {
         "id": f"azureml:{asset.name}:{asset.version}",
         "name": asset.name,
         "version": asset.version,
-        **(own if own is not None else _of_environment(asset)),  # type: ignore[arg-type]
+        **_own(asset),
         "description": asset.description,
         "tags": dict(asset.tags),
         "properties": dict(asset.properties),
@@ -44,6 +46,16 @@ def shown_datastore(datastore: Datastore) -> Shown:
         "is_default": datastore.is_default,
         "creation_context": _created(datastore.created_at),
     }
+
+
+def _own(asset: Asset) -> Shown:
+    if isinstance(asset, Model):
+        return _of_model(asset)
+    if isinstance(asset, DataAsset):
+        return _of_data(asset)
+    if isinstance(asset, RegisteredComponent):
+        return {"display_name": asset.display_name, **shown_component(asset.component)}
+    return _of_environment(asset)
 
 
 def _of_model(model: Model) -> Shown:

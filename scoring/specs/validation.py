@@ -22,11 +22,14 @@ class Spec(BaseModel):
 S = TypeVar("S", bound=Spec)
 
 
-def parse(kind: type[S], document: Document) -> S:
-    """The document as a spec. Raises InvalidInput for the first wrong field and says how many more there are."""
+def parse(kind: type[S], document: Document, *, context: Mapping[str, Any] | None = None) -> S:
+    """The document as a spec. Raises InvalidInput for the first wrong field and says how many more there are.
+
+    `context` is for the kind's own validators, beside the folder that paths are relative to.
+    """
     value = {key: inner for key, inner in document.value.items() if key != "$schema"}
     try:
-        return kind.model_validate(value, context={"folder": document.folder})
+        return kind.model_validate(value, context={**(context or {}), "folder": document.folder})
     except ValidationError as error:
         raise _refusal(kind, document, error.errors(include_url=False)) from None
 

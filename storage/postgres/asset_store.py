@@ -1,4 +1,4 @@
-"""Models, data assets, environments and datastores in Postgres."""
+"""Models, data assets, environments, components and datastores in Postgres."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
+from scoring.components.registered import RegisteredComponent
 from scoring.data_asset import DataAsset
 from scoring.datastore import Datastore
 from scoring.environment import Environment
@@ -17,7 +18,7 @@ from scoring.model import Model
 from scoring.ports import A, Asset
 from storage.postgres.documents import from_document, to_document
 from storage.postgres.engine import transaction
-from storage.postgres.tables import data_assets, datastores, environments, models
+from storage.postgres.tables import components, data_assets, datastores, environments, models
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ _TABLES: dict[type[Any], tuple[sa.Table, str]] = {
     Model: (models, "model"),
     DataAsset: (data_assets, "data asset"),
     Environment: (environments, "environment"),
+    RegisteredComponent: (components, "component"),
     Datastore: (datastores, "datastore"),
 }
 

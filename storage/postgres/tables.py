@@ -110,6 +110,16 @@ environments = sa.Table(
     _created(),
 )
 
+components = sa.Table(
+    "components",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+    _created(),
+)
+
 datastores = sa.Table(
     "datastores",
     metadata,

@@ -8,10 +8,15 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from scoring.components.binding import DataReference, LiteralValue, OutputTarget, ParentInput, StepOutput
+from scoring.components.component import CommandComponent, ParallelComponent, ParallelTask, PipelineComponent, Step
+from scoring.components.declared import InputDeclaration, OutputDeclaration, ValueType
+from scoring.components.registered import RegisteredComponent
 from scoring.data_asset import DataAsset, DataType
 from scoring.datastore import Datastore
 from scoring.environment import BuildContext, Environment
 from scoring.errors import Conflict, NotFound
+from scoring.mini_batch_size import MiniBatchSize
 from scoring.model import Model
 from scoring.ports import Asset, AssetStore
 from storage.postgres.asset_store import PostgresAssetStore
@@ -31,7 +36,37 @@ ENVIRONMENT = Environment(
     name="torch", version="1", content_hash="e1", image="python:3", build=BuildContext(path="/r/b"),
     conda_file={"dependencies": ["python=3.8.5", {"pip": ["torch"]}]}, description="d", created_at=NOW,
 )  # fmt: skip
-ASSETS = [MODEL, DATA, ENVIRONMENT]
+PREPARE = CommandComponent(
+    name="prepare", version="1", command="prep.py ${{inputs.data}}", code="/r/code", environment="azureml:torch:1",
+    inputs={"data": InputDeclaration(type=ValueType.PATH), "rate": InputDeclaration(type=ValueType.NUMBER, max=2.0)},
+    outputs={"made": OutputDeclaration()},
+)  # fmt: skip
+SCORE = ParallelComponent(
+    name="score", version="2", input_data="images", mini_batch_size=MiniBatchSize(number=10),
+    task=ParallelTask(code="/r/code", entry_script="score.py", append_row_to="rows"), partition_keys=("a", "b"),
+    inputs={"images": InputDeclaration(type=ValueType.URI_FOLDER)}, outputs={"rows": OutputDeclaration()},
+)  # fmt: skip
+COMPONENT = RegisteredComponent(
+    name="whole", version="1", content_hash="c1", display_name="Whole", created_at=NOW,
+    definition=PipelineComponent(
+        name="whole", version="1", inputs={"data": InputDeclaration(type=ValueType.URI_FOLDER, default="azureml:d:1")},
+        jobs=(
+            Step(name="z", component=PREPARE, inputs={"data": ParentInput(name="data"), "rate": LiteralValue(value=1)}),
+            Step(
+                name="a", component=SCORE, inputs={"images": StepOutput(step="z", output="made")}, timeout=9,
+                outputs={"rows": OutputTarget(path="azureml://datastores/d/paths/${{name}}", type=ValueType.URI_FILE)},
+            ),
+            Step(
+                name="in", compute="c",
+                component=PipelineComponent(
+                    name="in", version="1",
+                    jobs=(Step(name="x", component=PREPARE, inputs={"data": DataReference(path="/d")}),),
+                ),
+            ),
+        ),
+    ),
+)  # fmt: skip
+ASSETS = [MODEL, DATA, ENVIRONMENT, COMPONENT]
 DATASTORE = Datastore(
     name="plant",
     path="/data/plant",

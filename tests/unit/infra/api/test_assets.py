@@ -28,10 +28,18 @@ def filled(service: Service) -> Service:
     made(service, "models", name="net", path=str(service.model), tags={"a": "b"}, stage="New")
     made(service, "data", name="images", path=str(service.model))
     made(service, "environments", name="torch", image="python:3.12", conda_file={"dependencies": ["pip"]})
+    made(service, "components", **COMPONENT)
     return service
 
 
-NOUNS = [("models", "net"), ("data", "images"), ("environments", "torch")]
+COMPONENT: dict[str, Any] = {
+    "name": "prepare",
+    "command": "cp -r ${{inputs.data}}/. ${{outputs.made}}",
+    "inputs": {"data": {"type": "uri_folder"}, "rate": {"type": "number", "default": 0.5, "min": 0, "max": 1}},
+    "outputs": {"made": None},
+    "environment": "azureml:torch@latest",
+}
+NOUNS = [("models", "net"), ("data", "images"), ("environments", "torch"), ("components", "prepare")]
 
 
 @pytest.mark.parametrize(("noun", "name"), NOUNS)
@@ -55,6 +63,8 @@ def test_show_prints_what_update_and_create_take(filled: Service, noun: str, nam
         ("data", "images", {"name": "other"}, "name: found 'other', is 'images'"),
         ("environments", "torch", {"image": "python:3.13"}, "image: found 'python:3.13'"),
         ("environments", "torch", {"conda_file": {"dependencies": []}}, "conda_file: "),
+        ("components", "prepare", {"command": "true"}, "command: found 'true', is"),
+        ("components", "prepare", {"inputs": {}}, "inputs: found a mapping, is a mapping; a version never changes"),
     ],
 )
 def test_what_a_version_holds_does_not_change(
