@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from ingestion.letter_desk import LetterDesk
     from ingestion.sensors.faults import FaultEpisode
     from scoring.compute.fleet import Fleet
-    from scoring.deployment import Deployment
+    from scoring.compute.local import LocalCompute
     from scoring.environments.deployments import DeploymentEnvironments
     from scoring.environments.store import EnvironmentStore
     from scoring.job import Job
+    from scoring.pipeline.step_ports import StepPorts
     from scoring.ports import (
         AssetStore,
         Catalog,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from storage.lake.upkeep import LakeUpkeep
     from storage.postgres.listing import Listing
     from storage.postgres.migrate import Migration
+    from storage.postgres.pipeline_store import PostgresPipelineStore
     from storage.postgres.static_data import Loaded
     from storage.queries.stores import Stores
     from storage.references import References
@@ -81,6 +83,13 @@ def job_keeper(settings: Settings) -> JobKeeper:
     from storage.postgres.job_store import PostgresJobStore
 
     return PostgresJobStore(shared_engine(settings.address().postgres_url))
+
+
+def pipeline_store(settings: Settings) -> PostgresPipelineStore:
+    from storage.postgres.engine import shared_engine
+    from storage.postgres.pipeline_store import PostgresPipelineStore
+
+    return PostgresPipelineStore(shared_engine(settings.address().postgres_url))
 
 
 def catalog(settings: Settings) -> Catalog:
@@ -211,8 +220,10 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
     from scoring.clock import SystemClock
     from scoring.compute.local import LocalCompute
     from scoring.compute.upkeep import Upkeep
+    from scoring.deployment import Deployment
     from scoring.heir import Heir
     from scoring.owner import Owner, is_gone
+    from scoring.pipeline.conductor import Conductor
     from scoring.runner import Patience, Runner, RunnerPorts
     from scoring.scheduler import Scheduler, SchedulerPorts
     from storage.inputs.splitting import split
@@ -222,6 +233,7 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
     made = environments(settings)
     compute = LocalCompute(stored.compute, folder=settings.paths.logs, interpreter_of=made.interpreter)
     jobs, reader, clock = job_store(settings), input_reader(settings), SystemClock()
+    stirred = threading.Event()
     ports = RunnerPorts(
         jobs=jobs,
         catalog=stored,
@@ -233,6 +245,8 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
         jobs_folder=settings.paths.jobs,
         split=split,
         prepare=made.prepare,
+        steps=step_ports(settings, compute, made),
+        on_end=lambda job: stirred.set(),
     )
     wake, here = threading.Event(), this_machine.machine()
     loops: dict[str, Callable[[threading.Event], None]] = {}
@@ -259,19 +273,54 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
         on_released=wake.set,
     )
     loops["heir"] = heir.serve
+    conductor = Conductor(
+        pipeline_store(settings), now=clock.now, jobs_folder=settings.paths.jobs, on_released=wake.set
+    )
+    loops["pipelines"] = lambda stop: conductor.serve(stop, wake=stirred)
     lists = listing(settings)
     if settings.lake_upkeep_seconds:
         loops["lake-upkeep"] = lake_upkeep(settings).serve
 
     def defaults() -> Sequence[Deployment]:
-        return [
+        found = [
             stored.deployment(endpoint.name, endpoint.default_deployment_name)
             for endpoint in lists.endpoints()
             if endpoint.default_deployment_name is not None
         ]
+        return [deployment for deployment in found if isinstance(deployment, Deployment)]
 
     loops["clusters"] = Upkeep(compute=compute, clusters=lists.computes, deployments=defaults).serve
-    return Engines(loops=loops, wake=wake.set, close=compute.close, fleet=compute.fleet)
+
+    def woken() -> None:
+        wake.set()
+        stirred.set()
+
+    return Engines(loops=loops, wake=woken, close=compute.close, fleet=compute.fleet)
+
+
+def step_ports(settings: Settings, compute: LocalCompute, made: DeploymentEnvironments) -> StepPorts:
+    """What commands and steps of pipelines need beside what every job does."""
+    from scoring.clock import SystemClock
+    from scoring.datastore import DEFAULT_DATASTORE
+    from scoring.pipeline.command_process import CommandProcess
+    from scoring.pipeline.step_ports import StepPorts
+    from storage.registration import Registration
+    from storage.registry import Registry
+    from storage.step_places import StepPlaces
+    from storage.web import WebInputs
+
+    assets, stores, named = asset_store(settings), datastores(settings), references(settings)
+    registry = Registry(settings.paths.registry)
+    web = WebInputs(registry, stores.folder(DEFAULT_DATASTORE, place="input.path"))
+    places = StepPlaces(named, web.fetch, Registration(assets, registry, stores, named, SystemClock()))
+    return StepPorts(
+        commands=CommandProcess(compute.fleet),
+        interpreter=made.interpreter,
+        input_path=places.input_path,
+        output_path=places.output_path,
+        reusable=pipeline_store(settings).reusable,
+        register=places.register,
+    )
 
 
 def lake_upkeep(settings: Settings) -> LakeUpkeep:

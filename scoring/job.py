@@ -1,4 +1,4 @@
-"""A job: one invocation of an endpoint, from Queued to one of the three ends."""
+"""A job: an invocation of an endpoint, a command, or a pipeline and its steps; from Queued to one of the three ends."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from scoring.components.declared import ValueType
+from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.deployment import Deployment
+from scoring.pipeline.parallel_job import ParallelJob
 
 
 class JobStatus(StrEnum):
     """Azure's words; the scripts of users compare them literally.
 
+    NotStarted    a step of a pipeline that waits for other steps
     Preparing     the input is listed and frozen, the environment made
     Provisioning  instances of the compute are being started
     Starting      worker processes load the scoring script and call its `init()`
     Running       the first worker is ready: mini-batches are scored
     """
 
+    NOT_STARTED = "NotStarted"
     QUEUED = "Queued"
     PREPARING = "Preparing"
     PROVISIONING = "Provisioning"
@@ -45,6 +50,7 @@ _WAY = (
 _ENDS_EARLY = frozenset({JobStatus.FAILED, JobStatus.CANCELED, JobStatus.CANCEL_REQUESTED})
 
 _MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.NOT_STARTED: frozenset({JobStatus.QUEUED, JobStatus.FAILED, JobStatus.CANCELED}),
     JobStatus.QUEUED: frozenset({JobStatus.PREPARING, *_ENDS_EARLY}),
     # forward only; what a compute has warm already is skipped
     **{status: frozenset({*_WAY[place + 1 :], *_ENDS_EARLY}) for place, status in enumerate(_WAY)},
@@ -55,6 +61,18 @@ _MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.FAILED: frozenset(),
     JobStatus.CANCELED: frozenset(),
 }
+
+
+class JobKind(StrEnum):
+    """What a job does. `scoring` is an invocation of a model's deployment; the others are Azure's types of jobs.
+
+    A pipeline's work is done by its children: one job a step, of any of the last three kinds.
+    """
+
+    SCORING = "scoring"
+    PIPELINE = "pipeline"
+    COMMAND = "command"
+    PARALLEL = "parallel"
 
 
 class JobInputType(StrEnum):
@@ -99,6 +117,10 @@ class JobInput:
     is_type_given: bool = True
 
 
+NO_INPUT = JobInput(type=JobInputType.URI_FOLDER, path="")
+"""Of jobs whose inputs have names."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobOutput:
     """Where predictions go.
@@ -111,6 +133,14 @@ class JobOutput:
     path: str | None = None
     predictions: bool = False
     overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedOutput:
+    """What a command, a step or a pipeline writes: a folder, or a file, of this machine."""
+
+    type: ValueType
+    path: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +185,14 @@ class JobUsage:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One invocation. It keeps the deployment as it was when invoked.
+    """One invocation, command, pipeline, or step of a pipeline. It keeps what it is made of as that was then.
 
+    deployment     as invoked; of other kinds what their processes need of one: compute, environment, variables, code
+    parent, step   of a pipeline's child: the pipeline's job, and the step's name in it
+    pipeline, command, parallel  what is run, by kind; a step that has not started has none yet
+    outputs        of these kinds, by name: where they lie
+    may_reuse      a step whose outputs may be those of an earlier one with the same `fingerprint`; `reused_from` names
+                   the job whose outputs were taken over, instead of running it
     status_reason  one sentence for people: what it waits for, or why it ended so
     error          the first traceback of the user's script, if one was raised
     notes          what its environment has otherwise than asked for, such as pins that had to be moved
@@ -171,6 +207,16 @@ class Job:
     deployment: Deployment
     input: JobInput
     output: JobOutput = JobOutput()
+    kind: JobKind = JobKind.SCORING
+    parent: str | None = None
+    step: str | None = None
+    pipeline: PipelineJob | None = None
+    command: CommandJob | None = None
+    parallel: ParallelJob | None = None
+    outputs: Mapping[str, NamedOutput] = field(default_factory=dict)
+    may_reuse: bool = False
+    fingerprint: str | None = None
+    reused_from: str | None = None
     display_name: str | None = None
     experiment_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -81,6 +81,11 @@ class JobLog:
         for path in (EXECUTION, DRIVER):
             self._write(path, line)
 
+    def line(self, words: str) -> None:
+        """A line among those of its states."""
+        for path in (EXECUTION, DRIVER):
+            self._write(path, self._stamped(words))
+
     def planned(self, manifest: Manifest, progress: JobProgress, seconds: float) -> None:
         count = len(manifest.mini_batches)
         text = f"Scheduled {count} mini batches in {seconds:.1f} seconds. "
@@ -123,8 +128,10 @@ class JobLog:
         """The job's end: counts, cost, and where it failed why."""
         self.sample(at_once=True)
         self.state(job)
-        self.progress(job.progress, at_once=True)
-        lines = [f"{job.name}: {job.status.value}", job.status_reason or "", counts_line(job.progress)]
+        if job.progress != JobProgress():
+            self.progress(job.progress, at_once=True)
+        lines = [f"{job.name}: {job.status.value}", job.status_reason or ""]
+        lines += [counts_line(job.progress)] if job.progress != JobProgress() else []
         lines += [usage_line(job.usage)] if job.usage != JobUsage() else []
         if job.started_at is not None and job.ended_at is not None:
             lines.append(f"started {_time(job.started_at)}, ended {_time(job.ended_at)}")

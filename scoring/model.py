@@ -19,6 +19,10 @@ class ModelReference:
         return f"azureml:{self.name}:{self.version}"
 
 
+NO_MODEL = ModelReference(name="", version="")
+"""Of what runs without a model: commands, and most parallel steps."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """One version of a model.

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from scoring.components.jobs import PipelineDeployment
 from scoring.components.registered import RegisteredComponent
 from scoring.compute.cluster import Compute
 from scoring.compute.news import ComputeNews, no_news
@@ -23,6 +24,7 @@ from scoring.reopening import Decision
 from scoring.schedule import Schedule
 
 Asset = Model | DataAsset | Environment | RegisteredComponent
+AnyDeployment = Deployment | PipelineDeployment
 A = TypeVar("A", Model, DataAsset, Environment, RegisteredComponent)
 
 
@@ -41,7 +43,10 @@ class JobStore(Protocol):
         ...
 
     def claim(self, owner: str, lease: timedelta) -> Job | None:
-        """The oldest job neither ended nor leased, now leased to `owner` with a higher lease_epoch; or None."""
+        """The oldest job neither ended nor leased, now leased to `owner` with a higher lease_epoch; or None.
+
+        Never a pipeline, whose steps are jobs, nor a step that waits for others.
+        """
         ...
 
     def save(self, job: Job, *, manifest: Manifest | None = None, renew: timedelta | None = None) -> Job:
@@ -79,19 +84,19 @@ class JobKeeper(Protocol):
 class Catalog(Protocol):
     """Named things that jobs are made of. `put` creates or replaces; a read raises NotFound naming what exists."""
 
-    def put(self, item: Compute | Endpoint | Deployment | Model) -> None: ...
+    def put(self, item: Compute | Endpoint | AnyDeployment | Model) -> None: ...
 
     def compute(self, name: str) -> Compute: ...
 
     def endpoint(self, name: str) -> Endpoint: ...
 
-    def deployment(self, endpoint_name: str, name: str) -> Deployment: ...
+    def deployment(self, endpoint_name: str, name: str) -> AnyDeployment: ...
 
     def model(self, name: str, version: str | None = None) -> Model:
         """`version` None is the latest by creation time."""
         ...
 
-    def delete(self, item: Compute | Endpoint | Deployment | Model) -> None:
+    def delete(self, item: Compute | Endpoint | AnyDeployment | Model) -> None:
         """Deleting an absent thing is no error. Jobs are kept."""
         ...
 

@@ -13,25 +13,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from scoring import collect, no_code
 from scoring.compute.news import ComputeNews
-from scoring.deployment import Deployment
-from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NotFound, TryAgain
+from scoring.errors import JobFailed, LeaseLost, TryAgain
 from scoring.held_job import HeldJob, Patience
-from scoring.job import Job, JobInput, JobInputType, JobStatus, JobUsage
-from scoring.job_log import JobLog
+from scoring.job import Job, JobInputType, JobKind, JobStatus, JobUsage
+from scoring.job_pass import JobPass, RunnerPorts, Stopped
 from scoring.lease import Lease
 from scoring.manifest import Manifest
-from scoring.minibatch import InputItem, MiniBatch, MiniBatchResult
+from scoring.minibatch import MiniBatch, MiniBatchResult
+from scoring.model import NO_MODEL
 from scoring.outage import Outage
 from scoring.pace import Pace
+from scoring.pipeline.command_pass import CommandPass
 from scoring.plan import largest_first, plan
-from scoring.ports import Catalog, Clock, ComputeBackend, InputReader, JobFinisher, JobStore, OutputSink
+from scoring.ports import OutputSink
 
 __all__ = ["Patience", "Runner", "RunnerPorts"]
 
@@ -40,29 +39,6 @@ _log = logging.getLogger(__name__)
 _RECORD_SECONDS = 0.2
 _RECORD_COUNT = 256
 _PACE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunnerPorts:
-    """What a runner needs. `sinks` gives the places that a job's rows go to, in the order of commit.
-
-    jobs_folder  each job's files lie in a folder of its name below it
-    split        cuts items that are larger than a mini-batch into slices, where the deployment allows it
-    prepare      makes the environment of a job before its workers start; gives in words what it has otherwise than
-                 asked. Gets the job, its folder, who takes in words what is being done, and what to call often, as it
-                 raises when the job is to stop
-    """
-
-    jobs: JobStore
-    catalog: Catalog
-    reader: InputReader
-    compute: ComputeBackend
-    sinks: Callable[[Job], Sequence[OutputSink]]
-    finisher: JobFinisher
-    clock: Clock
-    jobs_folder: Path
-    split: Callable[[Deployment, JobInput, Sequence[InputItem]], Sequence[InputItem]] = lambda _, __, items: items
-    prepare: Callable[[Job, Path, Callable[[str], None], Callable[[], None]], Sequence[str]] = lambda *_: ()
 
 
 class Runner:
@@ -87,7 +63,10 @@ class Runner:
             return None
         lease = Lease(length=self._patience.lease, asked_at=asked_at)
         with HeldJob(self._ports.jobs, job, lease, self._patience) as held:
-            return _Pass(self._ports, held, self._patience, stop or threading.Event()).to_the_end()
+            begin = CommandPass if job.kind is JobKind.COMMAND else _ScoringPass
+            ended = begin(self._ports, held, self._patience, stop or threading.Event()).to_the_end()
+        self._ports.on_end(ended)
+        return ended
 
     def serve(self, stop: threading.Event, *, wake: threading.Event | None = None, poll: float = 1.0) -> None:
         """Run jobs until `stop` is set. `wake` (set at an invocation) ends the wait for the next look at the store."""
@@ -122,52 +101,17 @@ class _Counted:
     usage: JobUsage = field(default_factory=JobUsage)
 
 
-class _Canceled(Exception):
-    """A cancel was asked for."""
+class _ScoringPass(JobPass):
+    """One claim's way with a job of mini-batches."""
 
-
-class _Stopped(Exception):
-    """This process is to end; the job is not."""
-
-
-class _Pass:
-    """One claim's way with a job, from wherever it stands to its end."""
-
-    def __init__(self, ports: RunnerPorts, held: HeldJob, patience: Patience, stop: threading.Event) -> None:
-        self._ports = ports
-        self._held = held
-        self._patience = patience
-        self._stop = stop
-        self._folder = ports.jobs_folder / held.job.name
-        self._log = JobLog(self._folder, ports.clock.now)
-
-    def to_the_end(self) -> Job:
-        try:
-            self._stop_if_canceled()
-            if self._held.job.lease_epoch > self._patience.max_claims:
-                raise JobFailed(f"given up: {self._patience.max_claims} runners began this job and none ended it")
-            self._folder.mkdir(parents=True, exist_ok=True)
-            sinks = self._ports.sinks(self._held.job)
-            manifest, results = self._held.patiently(lambda: self._ports.jobs.manifest(self._held.job))
-            if manifest is None:
-                manifest, results = self._prepared(sinks), []
-            if self._held.job.status is not JobStatus.FINALIZING:
-                self._score(manifest, results)
-            return self._finalize(sinks, manifest)
-        except _Canceled:
-            return self._end(JobStatus.CANCELED, "canceled by request")
-        except _Stopped:
-            return self._held.let_go()
-        except (LeaseLost, TryAgain):
-            raise
-        except JobFailed as failed:
-            return self._end(JobStatus.FAILED, str(failed), error=failed.user_traceback)
-        except (InvalidInput, NotFound, Conflict) as refused:
-            return self._end(JobStatus.FAILED, str(refused))
-        except Exception as bug:
-            _log.exception("job %s failed by an error of tidemill itself", self._held.job.name)
-            self._log.own_error(traceback.format_exc())
-            return self._end(JobStatus.FAILED, f"tidemill itself failed: {type(bug).__name__}: {bug}")
+    def work(self) -> Job:
+        sinks = self._ports.sinks(self._held.job)
+        manifest, results = self._held.patiently(lambda: self._ports.jobs.manifest(self._held.job))
+        if manifest is None:
+            manifest, results = self._prepared(sinks), []
+        if self._held.job.status is not JobStatus.FINALIZING:
+            self._score(manifest, results)
+        return self._finalize(sinks, manifest)
 
     # --- Preparing ----------------------------------------------------------------------------------------------
 
@@ -214,12 +158,10 @@ class _Pass:
         remaining = manifest.remaining(counted.results)
         if remaining:
             self._make_environment()
-            model = self._held.job.deployment.model
-            found = self._held.patiently(lambda: self._ports.catalog.model(model.name, model.version))
-            self._compute(manifest, counted, largest_first(remaining), found.path)
+            self._compute(manifest, counted, largest_first(remaining), self._model_path())
         self._stop_if_canceled()
         if self._stop.is_set():
-            raise _Stopped
+            raise Stopped
         results = list(counted.results.values())
         progress = collect.progress(manifest, results)
         deployment = self._held.job.deployment
@@ -232,21 +174,11 @@ class _Pass:
                 user_traceback=collect.first_traceback(results),
             )
 
-    def _make_environment(self) -> None:
-        def tell(words: str) -> None:
-            said = replace(self._held.job, status_reason=f"preparing the environment: {words}")
-            self._log.state(self._held.save(said))
-
-        def check() -> None:
-            self._held.check()
-            self._stop_if_canceled()
-            if self._stop.is_set():
-                raise _Stopped
-
-        notes = self._ports.prepare(self._held.job, self._folder, tell, check)
-        if tuple(notes) != self._held.job.notes:
-            self._held.save(replace(self._held.job, notes=tuple(notes)))
-            tell("ready; " + "; ".join(notes))
+    def _model_path(self) -> str:
+        model = self._held.job.deployment.model
+        if model == NO_MODEL:
+            return ""
+        return self._held.patiently(lambda: self._ports.catalog.model(model.name, model.version)).path
 
     def _compute(self, manifest: Manifest, counted: _Counted, remaining: Sequence[MiniBatch], model_path: str) -> None:
         try:
@@ -336,38 +268,3 @@ class _Pass:
         # before the store says so: who sees the job's end finds its files whole
         self._log.result(replace(ended, status=JobStatus.COMPLETED))
         return self._held.finish(self._ports.finisher, manifest, results)
-
-    # --- moves --------------------------------------------------------------------------------------------------
-
-    def _save(
-        self,
-        status: JobStatus,
-        reason: str,
-        *,
-        job: Job | None = None,
-        manifest: Manifest | None = None,
-        started: bool = False,
-    ) -> None:
-        job = job or self._held.job
-        if started and job.started_at is None:
-            job = replace(job, started_at=self._ports.clock.now())
-        moved = replace(job, status_reason=reason) if job.status is status else job.moved(status, reason=reason)
-        self._log.state(self._held.save(moved, manifest=manifest))
-        self._stop_if_canceled()
-
-    def _stop_if_canceled(self) -> None:
-        if self._held.job.status is JobStatus.CANCEL_REQUESTED:
-            raise _Canceled
-
-    def _end(self, status: JobStatus, reason: str, *, error: str | None = None) -> Job:
-        job = self._held.job
-        if job.status.is_terminal:
-            return job
-        if status is JobStatus.FAILED and job.status is JobStatus.CANCEL_REQUESTED:
-            status = JobStatus.CANCELED  # it was to end anyway, and whoever canceled it looks for that word
-        ended = replace(job.moved(status, reason=reason), error=error or job.error, ended_at=self._ports.clock.now())
-        self._log.result(ended)
-        stored = self._held.save(ended)
-        if stored.status is JobStatus.CANCEL_REQUESTED:
-            return self._end(JobStatus.CANCELED, "canceled by request")
-        return stored

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from scoring.errors import NotFound, ScoringError, TryAgain
+from scoring.components.jobs import PipelineDeployment
+from scoring.errors import Conflict, NotFound, ScoringError, TryAgain
 from scoring.invoke import Invocation, chosen_deployment, new_job
 from scoring.job import Job, JobInput, JobInputType, JobOutput
 from scoring.outage import Outage
@@ -136,6 +137,8 @@ class Scheduler:
         deployment = self._ports.catalog.deployment(
             endpoint.name, chosen_deployment(endpoint, schedule.deployment_name)
         )
+        if isinstance(deployment, PipelineDeployment):
+            raise Conflict(f"deployment {deployment.name} is of a pipeline; schedules invoke deployments of models")
         name = self._ports.new_name(schedule)
         job = new_job(name, deployment, _invocation(schedule, wanted, fire_time, name), now=now)
         return self._ports.jobs.add(self._ports.locate(job)), None

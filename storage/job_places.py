@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scoring.errors import Conflict, InvalidInput, NotFound
-from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus
+from scoring.job import Job, JobInput, JobInputType, JobKind, JobOutput, JobStatus
 from scoring.ports import JobStore
 from scoring.specs.document import described
 from scoring.specs.job_input import OUTPUT_NAME
@@ -23,10 +23,13 @@ def output_folders(jobs: JobStore, jobs_folder: Path) -> Callable[[str, str], Pa
 
     def folder(job_name: str, output: str) -> Path:
         job = jobs.get(job_name)
-        if output != OUTPUT_NAME:
-            raise NotFound(f"job {job_name} has no output named {output}; there is: {OUTPUT_NAME}")
+        names = [OUTPUT_NAME] if job.kind is JobKind.SCORING else sorted(job.outputs)
         if job.status is not JobStatus.COMPLETED:
             raise Conflict(f"job {job_name} is {job.status.value}; its output can be used when it is Completed")
+        if output not in names:
+            raise NotFound(f"job {job_name} has no output named {output}; there is: {', '.join(names) or 'none'}")
+        if job.kind is not JobKind.SCORING:
+            return Path(job.outputs[output].path)
         return Path(job.output.path) if job.output.path else jobs_folder / job.name / "outputs" / OUTPUT_NAME
 
     return folder

@@ -17,10 +17,11 @@ from infra.api.errors import answers
 from infra.api.invocations import shown_as_azure
 from infra.api.jobs import canceled_job
 from infra.api.parts import ServiceParts
-from scoring.deployment import Deployment
+from scoring.components.jobs import PipelineDeployment
 from scoring.endpoint import Endpoint
+from scoring.ports import AnyDeployment
 from scoring.specs.azure_resources import azure_deployment, azure_endpoint, deployment_document, endpoint_document
-from scoring.specs.shown import Shown
+from scoring.specs.shown import Shown, to_document
 
 PREFIX = (
     "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.MachineLearningServices"
@@ -46,8 +47,10 @@ def router(parts: ServiceParts) -> APIRouter:
             operation=_operation(request),
         )
 
-    def shown_deployment(request: Request, deployment: Deployment) -> Shown:
+    def shown_deployment(request: Request, deployment: AnyDeployment) -> Shown:
         workspace = _workspace(request)
+        if isinstance(deployment, PipelineDeployment):
+            return to_document(deployment)
         return azure_deployment(
             deployment,
             arm_id=f"{workspace}/batchEndpoints/{deployment.endpoint_name}/deployments/{deployment.name}",

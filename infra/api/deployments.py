@@ -17,6 +17,7 @@ from scoring.environments.conda import wanted_of_conda
 from scoring.environments.images import is_azures_own
 from scoring.errors import InvalidInput, NotFound
 from scoring.model import Model
+from scoring.ports import AnyDeployment
 from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec, parse_deployment
 from scoring.specs.document import Document
 from scoring.specs.references import parse_reference
@@ -79,7 +80,7 @@ def put_deployment(
     *,
     set_default: bool = False,
     skip_script_validation: bool = False,
-) -> Deployment:
+) -> AnyDeployment:
     """Create or replace; everything that can be wrong is refused before anything is stored."""
     spec = parse_deployment(document)
     if spec.endpoint_name != endpoint_name.lower():

@@ -13,7 +13,8 @@ from infra.api.endpoints import base_url
 from infra.api.errors import answers
 from infra.api.jobs import Limit, canceled_job, shown_job
 from infra.api.parts import ServiceParts
-from scoring.errors import InvalidInput, NotFound
+from scoring.components.jobs import PipelineDeployment
+from scoring.errors import Conflict, InvalidInput, NotFound
 from scoring.invoke import chosen_deployment, new_job
 from scoring.job import Job
 from scoring.specs.azure_invocation import azure_invocation, is_azure_body
@@ -119,6 +120,8 @@ def invoked(
     if spec.endpoint not in {None, endpoint.name}:
         raise InvalidInput(f"found '{spec.endpoint}', but the address names {endpoint.name}", place="endpoint")
     chosen = parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, spec.deployment or deployment))
+    if isinstance(chosen, PipelineDeployment):
+        raise Conflict(f"deployment {chosen.name} is of a pipeline, which cannot be invoked yet")
     parts.catalog.compute(chosen.compute)
     job = new_job(spec.job_name or str(uuid_utils.uuid7()), chosen, spec.invocation(), now=parts.clock.now())
     try:

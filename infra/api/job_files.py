@@ -16,7 +16,7 @@ from scoring.errors import Conflict, NotFound
 from scoring.specs.shown import Shown
 from storage.archive import packed
 from storage.content import Found
-from storage.job_files import OUTPUT, JobFiles
+from storage.job_files import JobFiles
 from storage.merged_log import LogLine, merged_log
 
 _PIECE = 4 << 20
@@ -64,9 +64,11 @@ def router(parts: ServiceParts) -> APIRouter:
     @routes.get("/jobs/{name}/outputs/{output}/content", responses=answers(404, 409, 503))
     def download_output(name: str, output: str) -> StreamingResponse:
         """A tar of the files of an output, once the job has ended."""
-        if output != OUTPUT:
-            raise NotFound(f"job {name} has no output named {output}; it has {OUTPUT}")
-        return _tar(parts, name, files_of(name).outputs())
+        files = files_of(name)
+        if output not in files.places:
+            has = ", ".join(sorted(files.places)) or "none"
+            raise NotFound(f"job {name} has no output named {output}; it has {has}")
+        return _tar(parts, name, files.output(output))
 
     @routes.get("/jobs/{name}/artifacts/content", responses=answers(404, 409, 503))
     def download_artifacts(name: str) -> StreamingResponse:

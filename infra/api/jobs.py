@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from infra.api.endpoints import base_url
 from infra.api.errors import answers
 from infra.api.parts import ListedMiniBatch, ServiceParts
 from scoring.errors import Conflict, LeaseLost
-from scoring.job import Job, JobStatus
+from scoring.job import Job, JobKind, JobStatus
 from scoring.specs.shown import Shown, time_text, to_document
 
 _TRIES = 10
@@ -24,9 +25,15 @@ def router(parts: ServiceParts) -> APIRouter:
 
     @routes.get("/jobs/{name}", responses=answers(404, 503))
     def show_job(request: Request, name: str) -> Shown:
-        """A job, or its one step (`<job>:batchscoring`)."""
-        shown = shown_job(parts, request, job_named(parts, name))
-        return step_of(shown) if is_step(name) else shown
+        """A job; a step of a pipeline is a job too. Of an invocation of a model also its step `<job>:batchscoring`.
+
+        A pipeline's `children` counts its steps by their states.
+        """
+        job = job_named(parts, name)
+        shown = shown_job(parts, request, job)
+        if is_step(name):
+            return step_of(shown)
+        return {**shown, "children": _counted(parts, job)} if job.kind is JobKind.PIPELINE else shown
 
     @routes.get("/jobs", responses=answers(400, 503))
     def list_jobs(
@@ -39,13 +46,16 @@ def router(parts: ServiceParts) -> APIRouter:
         max_results: Limit = 50,
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> list[Shown]:
-        """Newest first. With `parent_job_name` the steps of that job: one, which does the scoring."""
+        """Newest first. With `parent_job_name` the steps of that job: of an invocation of a model one, which scores."""
         if parent_job_name is not None:
             if is_step(parent_job_name):
                 return []
-            return [step_of(shown_job(parts, request, parts.jobs.get(parent_job_name)))][offset:]
+            parent = parts.jobs.get(parent_job_name)
+            if parent.kind is JobKind.SCORING:
+                return [step_of(shown_job(parts, request, parent))][offset:]
         found = parts.listing.jobs(
             schedule_name=schedule_name,
+            parent_name=parent_job_name,
             statuses=status or (),
             archived=True if archived_only else None if include_archived else False,
             limit=max_results,
@@ -65,6 +75,15 @@ def router(parts: ServiceParts) -> APIRouter:
         return [_mini_batch(m) for m in parts.listing.mini_batches(job.name, limit=max_results, offset=offset)]
 
     return routes
+
+
+_MOST_STEPS = 10_000
+
+
+def _counted(parts: ServiceParts, job: Job) -> dict[str, int]:
+    steps = parts.listing.jobs(parent_name=job.name, limit=_MOST_STEPS)
+    states = Counter(step.status.value for step in steps)
+    return {"total": len(steps), **{state: states[state] for state in sorted(states)}}
 
 
 _STEP = "batchscoring"
@@ -98,6 +117,8 @@ def step_of(shown: Shown) -> Shown:
 
 def shown_job(parts: ServiceParts, request: Request, job: Job) -> Shown:
     """A job as every route shows it: with where its output lies."""
+    if job.kind is not JobKind.SCORING:
+        return to_document(job, base_url=base_url(request))
     folder = job.output.path or str(parts.jobs_folder / job.name / "outputs" / "score")
     outputs = {"score": {"type": "uri_folder", "path": folder}}
     return {**to_document(job, base_url=base_url(request)), "outputs": outputs}
@@ -118,7 +139,8 @@ def _cancelled(parts: ServiceParts, name: str) -> Job:
             return job
         # nobody works on a queued job without a lease, so nobody need be asked to stop
         wanted = JobStatus.CANCEL_REQUESTED
-        if job.status is JobStatus.QUEUED and job.lease_owner is None:
+        nobody = job.lease_owner is None and job.kind is not JobKind.PIPELINE
+        if job.status is JobStatus.NOT_STARTED or (job.status is JobStatus.QUEUED and nobody):
             wanted = JobStatus.CANCELED
         if not job.may_move(wanted):
             raise Conflict(f"job {name} is {job.status} and cannot be canceled any more")

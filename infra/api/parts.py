@@ -12,12 +12,21 @@ from typing import Any, Protocol
 from infra.api.access import TokenStore
 from scoring.compute.cluster import Compute
 from scoring.compute.fleet import Fleet
-from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
 from scoring.job import Job, JobInputType, JobStatus
 from scoring.minibatch import MiniBatch, MiniBatchResult
 from scoring.model import Model
-from scoring.ports import AssetStore, Catalog, Clock, InputReader, JobKeeper, JobStore, OutputSink, ScheduleStore
+from scoring.ports import (
+    AnyDeployment,
+    AssetStore,
+    Catalog,
+    Clock,
+    InputReader,
+    JobKeeper,
+    JobStore,
+    OutputSink,
+    ScheduleStore,
+)
 from scoring.schedule import Schedule
 from storage.component_registration import ComponentRegistration
 from storage.datastores import Datastores
@@ -44,6 +53,7 @@ class Listing(Protocol):
         endpoint_name: str | None = None,
         deployment_name: str | None = None,
         schedule_name: str | None = None,
+        parent_name: str | None = None,
         statuses: Collection[JobStatus] = (),
         archived: bool | None = None,
         limit: int = 50,
@@ -58,7 +68,7 @@ class Listing(Protocol):
 
     def endpoints(self) -> Sequence[Endpoint]: ...
 
-    def deployments(self, endpoint_name: str) -> Sequence[Deployment]: ...
+    def deployments(self, endpoint_name: str) -> Sequence[AnyDeployment]: ...
 
     def schedules(self) -> Sequence[Schedule]: ...
 

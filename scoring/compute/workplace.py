@@ -31,7 +31,7 @@ class Workplace:
         self._job = job
         for folder in (self.results, self.logs / "user", self.output):
             folder.mkdir(parents=True, exist_ok=True)
-        self._copy_code(Path(job.deployment.script.code))
+        copied_code(Path(job.deployment.script.code), self.code)
         self.script = self.code / job.deployment.script.scoring_script
         if not self.script.is_file():
             raise JobFailed(f"the scoring script {job.deployment.script.scoring_script} is not in the code folder")
@@ -96,23 +96,30 @@ class Workplace:
         """Remove the slices that killed workers have left."""
         shutil.rmtree(self.slices, ignore_errors=True)
 
-    def _copy_code(self, source: Path) -> None:
-        """Scripts run in a copy: what they write beside themselves must not get into the registry."""
-        if self.code.exists():
-            return
-        if not source.is_dir():
-            raise JobFailed(f"the code folder {source} does not exist")
-        half = self.code.with_name(f"code.{os.getpid()}.tmp")
+
+def copied_code(source: Path | None, target: Path) -> None:
+    """Scripts run in a copy: what they write beside themselves must not get into the registry. Done once a job.
+
+    Without a source the folder is empty. Raises JobFailed where the source is not there.
+    """
+    if target.exists():
+        return
+    if source is None:
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    if not source.is_dir():
+        raise JobFailed(f"the code folder {source} does not exist")
+    half = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(half, ignore_errors=True)
+    shutil.copytree(source, half, symlinks=True, copy_function=shutil.copyfile)
+    for folder, _, _ in os.walk(half):
+        Path(folder).chmod(0o755)  # the registry's folders are read-only
+    try:
+        half.rename(target)
+    except OSError:
         shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(source, half, symlinks=True, copy_function=shutil.copyfile)
-        for folder, _, _ in os.walk(half):
-            Path(folder).chmod(0o755)  # the registry's folders are read-only
-        try:
-            half.rename(self.code)
-        except OSError:
-            shutil.rmtree(half, ignore_errors=True)
-            if not self.code.exists():
-                raise
+        if not target.exists():
+            raise
 
 
 def _local(path: str) -> Path:
@@ -149,12 +156,21 @@ def _argv(job: Job, output: Path) -> list[str]:
 
 def _environment(job: Job, output: Path, model_path: str, nodes: int, runs: Path) -> dict[str, str]:
     return {
-        # scripts may log to MLflow without saying where; MLflow 3 wants to be told that files will do
-        "MLFLOW_TRACKING_URI": runs.absolute().as_uri(),
-        "MLFLOW_ALLOW_FILE_STORE": "true",
-        **{name: str(value) for name, value in job.deployment.environment_variables.items()},
-        "AZUREML_MODEL_DIR": model_path,
+        **job_environment(job, runs, nodes=nodes),
+        **({"AZUREML_MODEL_DIR": model_path} if model_path else {}),
         "AZUREML_BI_OUTPUT_PATH": str(output),
+    }
+
+
+def job_environment(job: Job, runs: Path, *, nodes: int) -> dict[str, str]:
+    """The variables of every process of a job: the user's, and what Azure calls the run that it is of.
+
+    runs  where MLflow's runs go: scripts may log to MLflow without saying where
+    """
+    return {
+        "MLFLOW_TRACKING_URI": runs.absolute().as_uri(),
+        "MLFLOW_ALLOW_FILE_STORE": "true",  # MLflow 3 wants to be told that files will do
+        **{name: str(value) for name, value in job.deployment.environment_variables.items()},
         "AZUREML_NODE_COUNT": str(nodes),
         "AZUREML_RUN_ID": job.name,
         "AZUREML_EXPERIMENT_NAME": job.experiment_name or job.endpoint_name,

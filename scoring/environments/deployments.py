@@ -19,7 +19,7 @@ from scoring.environments.preparing import Preparer, Ready, Watch
 from scoring.environments.wanted import Note, Wanted, name_of
 from scoring.errors import InvalidInput, JobFailed, NotFound
 from scoring.job import Job
-from scoring.model import Model, ModelReference
+from scoring.model import NO_MODEL, Model, ModelReference
 from scoring.specs.document import read_document
 
 BUILD_LOG = Path("azureml") / "20_image_build_log.txt"
@@ -85,10 +85,10 @@ class DeploymentEnvironments:
         return ready.python
 
     def _wanted(self, deployment: Deployment) -> Wanted:
-        model = self._model_of(deployment.model)
-        is_mlflow = model.type == "mlflow_model"
+        model = None if deployment.model == NO_MODEL else self._model_of(deployment.model)
+        is_mlflow = model is not None and model.type == "mlflow_model"
         if deployment.environment is None:
-            return wanted_of_model(Path(model.path)) if is_mlflow else Wanted()
+            return wanted_of_model(Path(model.path)) if model is not None and is_mlflow else Wanted()
         wanted = self._named(deployment.environment)
         if deployment.code_configuration is None and is_mlflow:
             wanted = wanted.plus("mlflow-skinny", "pandas", "pyarrow")

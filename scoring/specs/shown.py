@@ -5,19 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from scoring.components.jobs import PipelineDeployment
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment, InputFormat, OutputAction, OutputFormat
 from scoring.endpoint import Endpoint
-from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus, JobUsage
+from scoring.job import Job, JobInput, JobInputType, JobKind, JobOutput, JobStatus, JobUsage
 from scoring.model import Model
 from scoring.schedule import Schedule, trigger_to_dict
 from scoring.specs.shown_assets import shown_asset
+from scoring.specs.shown_steps import pipeline_deployment, shown_work
 
 Shown = dict[str, Any]
 """What json.dumps takes. Keys that a kind has are always there; a value that is not known is None."""
 
 
-def to_document(value: Compute | Endpoint | Deployment | Model | Job | Schedule, *, base_url: str = "") -> Shown:
+def to_document(
+    value: Compute | Endpoint | Deployment | PipelineDeployment | Model | Job | Schedule, *, base_url: str = ""
+) -> Shown:
     """The object that `show` prints. `base_url` is where the service answers, for the addresses in it."""
     if isinstance(value, Compute):
         return _compute(value)
@@ -25,6 +29,9 @@ def to_document(value: Compute | Endpoint | Deployment | Model | Job | Schedule,
         return _endpoint(value, base_url)
     if isinstance(value, Deployment):
         return _deployment(value)
+    if isinstance(value, PipelineDeployment):
+        created = _created(value.created_at, value.modified_at)
+        return {**pipeline_deployment(value), "creation_context": created}
     if isinstance(value, Model):
         return shown_asset(value)
     if isinstance(value, Schedule):
@@ -110,25 +117,22 @@ def _deployment(deployment: Deployment) -> Shown:
 
 
 def _job(job: Job, base_url: str) -> Shown:
+    common = _any_job(job, base_url)
+    return {**common, **(_scoring(job) if job.kind is JobKind.SCORING else _work(job))}
+
+
+def _any_job(job: Job, base_url: str) -> Shown:
     deployment = job.deployment
     address = f"{base_url}/jobs/{job.name}"
     ended = job.ended_at if job.status.is_terminal else None
     return {
-        "id": f"/batch-endpoints/{job.endpoint_name}/jobs/{job.name}",
+        "id": f"/batch-endpoints/{job.endpoint_name}/jobs/{job.name}" if job.endpoint_name else f"/jobs/{job.name}",
         "name": job.name,
-        # what Azure calls an invocation; its one step is `batchscoring`
-        "type": "pipeline",
         "display_name": job.display_name,
         "description": job.description,
         "experiment_name": job.experiment_name or job.endpoint_name,
         "tags": dict(job.tags),
-        "properties": {
-            "azureml.batchrun": "true",
-            "azureml.jobtype": "azureml.batchjob",
-            "azureml.endpointname": job.endpoint_name,
-            "azureml.deploymentname": deployment.name,
-            **job.properties,
-        },
+        "properties": dict(job.properties),
         "status": job.status.value,
         "phase": _PHASES[job.status],
         "status_reason": job.status_reason,
@@ -136,13 +140,9 @@ def _job(job: Job, base_url: str) -> Shown:
         "notes": list(job.notes),
         "progress": _progress(job),
         "usage": _usage(job.usage),
-        "endpoint_name": job.endpoint_name,
-        "deployment_name": deployment.name,
-        "model": str(deployment.model),
+        "endpoint_name": job.endpoint_name or None,
+        "deployment_name": deployment.name if job.endpoint_name else None,
         "compute": deployment.compute,
-        "deployment": _deployment(deployment),
-        "input": input_document(job.input),
-        "output": {**output_document(job.output), "file_name": _deployment(deployment)["output_file_name"]},
         "trigger": job.trigger,
         "schedule_name": job.schedule_name,
         "fire_time": time_text(job.fire_time),
@@ -159,7 +159,37 @@ def _job(job: Job, base_url: str) -> Shown:
     }
 
 
+def _scoring(job: Job) -> Shown:
+    deployment = job.deployment
+    return {
+        # what Azure calls an invocation; its one step is `batchscoring`
+        "type": "pipeline",
+        "properties": _of_endpoint(job, "azureml.batchjob"),
+        "model": str(deployment.model),
+        "deployment": _deployment(deployment),
+        "input": input_document(job.input),
+        "output": {**output_document(job.output), "file_name": _deployment(deployment)["output_file_name"]},
+    }
+
+
+def _work(job: Job) -> Shown:
+    """Of a pipeline that an endpoint's invocation made, the properties are those of one."""
+    shown = shown_work(job)
+    return {**shown, "properties": _of_endpoint(job, "azureml.pipelinejob")} if job.endpoint_name else shown
+
+
+def _of_endpoint(job: Job, kind: str) -> Shown:
+    return {
+        "azureml.batchrun": "true",
+        "azureml.jobtype": kind,
+        "azureml.endpointname": job.endpoint_name,
+        "azureml.deploymentname": job.deployment.name,
+        **job.properties,
+    }
+
+
 _PHASES = {
+    JobStatus.NOT_STARTED: "waiting for other steps",
     JobStatus.QUEUED: "waiting for a runner",
     JobStatus.PREPARING: "preparing input and environment",
     JobStatus.PROVISIONING: "starting instances",

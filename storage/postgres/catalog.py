@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
+from scoring.components.jobs import PipelineDeployment
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
@@ -18,7 +19,7 @@ from storage.postgres.asset_store import PostgresAssetStore
 from storage.postgres.engine import transaction
 from storage.postgres.tables import computes, deployments, endpoints, models
 
-Item = Compute | Endpoint | Deployment | Model
+Item = Compute | Endpoint | Deployment | PipelineDeployment | Model
 
 _NAMES_SHOWN = 12
 
@@ -39,7 +40,7 @@ class PostgresCatalog:
         if isinstance(item, Model):
             row["content_hash"] = item.content_hash
         with transaction(self._engine) as connection:
-            if isinstance(item, Deployment):
+            if isinstance(item, (Deployment, PipelineDeployment)):
                 _require_endpoint(connection, item.endpoint_name)
             statement = insert(table).values(row)
             replaced = statement.on_conflict_do_update(
@@ -59,7 +60,7 @@ class PostgresCatalog:
     def endpoint(self, name: str) -> Endpoint:
         return rows.endpoint_of(self._one("batch endpoint", endpoints, name=name))
 
-    def deployment(self, endpoint_name: str, name: str) -> Deployment:
+    def deployment(self, endpoint_name: str, name: str) -> Deployment | PipelineDeployment:
         return rows.deployment_of(
             self._one(f"deployment of endpoint {endpoint_name}", deployments, endpoint_name=endpoint_name, name=name)
         )
@@ -89,7 +90,7 @@ def _place(item: Item) -> tuple[sa.Table, dict[str, str]]:
         return computes, {"name": item.name}
     if isinstance(item, Endpoint):
         return endpoints, {"name": item.name}
-    if isinstance(item, Deployment):
+    if isinstance(item, (Deployment, PipelineDeployment)):
         return deployments, {"endpoint_name": item.endpoint_name, "name": item.name}
     return models, {"name": item.name, "version": item.version}
 

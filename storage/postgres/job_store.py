@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 
 from scoring.errors import Conflict, LeaseLost, NotFound
-from scoring.job import Job, JobStatus
+from scoring.job import Job, JobKind, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatchResult
 from scoring.ports import TERMINAL
@@ -58,7 +58,8 @@ class PostgresJobStore:
     def claim(self, owner: str, lease: timedelta) -> Job | None:
         oldest = (
             sa.select(jobs.c.name)
-            .where(jobs.c.status.not_in(_ENDED))
+            .where(jobs.c.status.not_in([*_ENDED, JobStatus.NOT_STARTED.value]))
+            .where(jobs.c.kind != JobKind.PIPELINE.value)  # their steps do the work
             .where(sa.or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < _NOW))
             .order_by(jobs.c.created_at, jobs.c.name)
             .limit(1)
@@ -159,6 +160,7 @@ def write(connection: Connection, stored: Job, job: Job, renew: timedelta | None
             "progress": to_document(job.progress),
             "error": _text(job.error if job.error is not None else stored.error),
             "started_at": job.started_at or stored.started_at,
+            "fingerprint": job.fingerprint,
         }
     if moves and job.status.is_terminal:
         values |= {"ended_at": job.ended_at or sa.func.now(), "lease_owner": None, "lease_until": None}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, RowMapping
 
+from scoring.components.jobs import PipelineDeployment
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
@@ -49,13 +50,16 @@ class Listing:
         endpoint_name: str | None = None,
         deployment_name: str | None = None,
         schedule_name: str | None = None,
+        parent_name: str | None = None,
         statuses: Collection[JobStatus] = (),
         archived: bool | None = None,
         limit: int = LIMIT,
         offset: int = 0,
     ) -> Sequence[Job]:
-        """Newest first; the conditions given must all hold."""
-        wanted = sa.select(jobs)
+        """Newest first; the conditions given must all hold. Steps of pipelines only with their `parent_name`."""
+        wanted = sa.select(jobs).where(
+            jobs.c.parent_name.is_(None) if parent_name is None else jobs.c.parent_name == parent_name
+        )
         if archived is not None:
             wanted = wanted.where(sa.func.coalesce(jobs.c.document["archived"].as_boolean(), False).is_(archived))
         for column, value in (
@@ -86,7 +90,7 @@ class Listing:
     def endpoints(self) -> Sequence[Endpoint]:
         return self._all(sa.select(endpoints).order_by(endpoints.c.name), rows.endpoint_of)
 
-    def deployments(self, endpoint_name: str) -> Sequence[Deployment]:
+    def deployments(self, endpoint_name: str) -> Sequence[Deployment | PipelineDeployment]:
         """By name; empty for an endpoint that does not exist."""
         wanted = sa.select(deployments).where(deployments.c.endpoint_name == endpoint_name)
         return self._all(wanted.order_by(deployments.c.name), rows.deployment_of)

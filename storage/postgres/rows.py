@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
+from scoring.components.jobs import CommandJob, PipelineDeployment, PipelineJob
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
-from scoring.job import Job, JobInput, JobOutput, JobProgress, JobStatus, JobUsage
+from scoring.job import Job, JobInput, JobKind, JobOutput, JobProgress, JobStatus, JobUsage, NamedOutput
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchResult, Slice, SliceKind
 from scoring.model import Model
+from scoring.pipeline.parallel_job import ParallelJob
 from scoring.schedule import Schedule
 from storage.postgres.documents import from_document, storable, to_document
 
@@ -21,6 +24,9 @@ _JOB_DOCUMENT = (
     "deployment", "input", "output", "display_name", "experiment_name", "tags", "description", "properties",
     "archived", "usage", "round", "notes",
 )  # fmt: skip
+
+_OF_STEPS = ("step", "pipeline", "command", "parallel", "outputs", "may_reuse", "reused_from")
+"""Fields of jobs that are no invocations of models: others have no word of them in their document."""
 
 OF_THE_USER = ("display_name", "description", "tags", "properties", "archived")
 """Fields of a job that only its user changes, whoever holds the lease."""
@@ -39,6 +45,9 @@ def job_row(job: Job) -> dict[str, Any]:
         "deployment_name": job.deployment.name,
         "model_name": job.deployment.model.name,
         "model_version": job.deployment.model.version,
+        "kind": job.kind.value,
+        "parent_name": job.parent,
+        "fingerprint": job.fingerprint,
         "status": job.status.value,
         "document": job_document(job),
         "status_reason": _text(job.status_reason),
@@ -56,7 +65,8 @@ def job_row(job: Job) -> dict[str, Any]:
 
 
 def job_document(job: Job) -> dict[str, Any]:
-    return {name: to_document(getattr(job, name)) for name in _JOB_DOCUMENT}
+    names = _JOB_DOCUMENT if job.kind is JobKind.SCORING else _JOB_DOCUMENT + _OF_STEPS
+    return {name: to_document(getattr(job, name)) for name in names}
 
 
 def job_of(row: RowMapping) -> Job:
@@ -67,6 +77,10 @@ def job_of(row: RowMapping) -> Job:
         deployment=from_document(Deployment, document["deployment"]),
         input=from_document(JobInput, document["input"]),
         output=from_document(JobOutput, document.get("output") or {}),
+        kind=JobKind(row["kind"]),
+        parent=row["parent_name"],
+        fingerprint=row["fingerprint"],
+        **_of_steps(document),
         display_name=document.get("display_name"),
         experiment_name=document.get("experiment_name"),
         tags=dict(document.get("tags") or {}),
@@ -90,6 +104,14 @@ def job_of(row: RowMapping) -> Job:
         lease_until=_utc(row["lease_until"]),
         lease_epoch=row["lease_epoch"],
     )
+
+
+def _of_steps(document: Mapping[str, Any]) -> dict[str, Any]:
+    kinds: dict[str, Any] = {"pipeline": PipelineJob, "command": CommandJob, "parallel": ParallelJob}
+    found = {name: from_document(kind, document[name]) for name, kind in kinds.items() if document.get(name)}
+    outputs = {name: from_document(NamedOutput, given) for name, given in (document.get("outputs") or {}).items()}
+    rest = {name: document[name] for name in ("step", "may_reuse", "reused_from") if name in document}
+    return {**found, **rest, "outputs": outputs}
 
 
 def manifest_document(manifest: Manifest) -> dict[str, Any]:
@@ -152,7 +174,7 @@ def result_document(result: MiniBatchResult) -> dict[str, Any]:
     return document
 
 
-def catalog_document(item: Compute | Endpoint | Deployment | Model) -> dict[str, Any]:
+def catalog_document(item: Compute | Endpoint | Deployment | PipelineDeployment | Model) -> dict[str, Any]:
     """The item's fields but `created_at`, which is a column."""
     document: dict[str, Any] = to_document(item)
     del document["created_at"]
@@ -167,8 +189,11 @@ def endpoint_of(row: RowMapping) -> Endpoint:
     return from_document(Endpoint, _with_created(row))
 
 
-def deployment_of(row: RowMapping) -> Deployment:
-    return from_document(Deployment, _with_created(row))
+def deployment_of(row: RowMapping) -> Deployment | PipelineDeployment:
+    document = _with_created(row)
+    if "component" in document:  # only a pipeline's has one
+        return from_document(PipelineDeployment, document)
+    return from_document(Deployment, document)
 
 
 def model_of(row: RowMapping) -> Model:

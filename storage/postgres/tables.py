@@ -181,6 +181,9 @@ jobs = sa.Table(
     sa.Column("deployment_name", sa.Text, nullable=False),
     sa.Column("model_name", sa.Text, nullable=False),
     sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="scoring"),
+    sa.Column("parent_name", sa.Text, index=True),  # the pipeline's job whose step this one is
+    sa.Column("fingerprint", sa.Text, index=True),  # of a step: the same one has the same outputs
     sa.Column("status", sa.Text, nullable=False, index=True),
     sa.Column("document", JSONB, nullable=False),  # deployment as invoked, input, output, tags
     sa.Column("status_reason", sa.Text),

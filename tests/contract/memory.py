@@ -14,7 +14,7 @@ from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
 from scoring.errors import Conflict, InvalidInput, LeaseLost, NotFound
-from scoring.job import Job, JobInput, JobStatus
+from scoring.job import Job, JobInput, JobKind, JobStatus
 from scoring.manifest import Manifest
 from scoring.minibatch import InputItem, MiniBatchOutcome, MiniBatchResult
 from scoring.model import Model
@@ -78,7 +78,8 @@ class MemoryJobStore:
             free = [
                 job
                 for job in self._jobs.values()
-                if not job.status.is_terminal and (job.lease_until is None or job.lease_until <= now)
+                if not (job.status.is_terminal or job.status is JobStatus.NOT_STARTED or job.kind is JobKind.PIPELINE)
+                and (job.lease_until is None or job.lease_until <= now)
             ]
             if not free:
                 return None

@@ -36,6 +36,7 @@ class MemoryListing:
         endpoint_name=None,
         deployment_name=None,
         schedule_name=None,
+        parent_name=None,
         statuses=(),
         archived=None,
         limit=50,
@@ -47,6 +48,7 @@ class MemoryListing:
             if endpoint_name in {None, job.endpoint_name}
             and deployment_name in {None, job.deployment.name}
             and schedule_name in {None, job.schedule_name}
+            and parent_name == job.parent
             and (not statuses or job.status in statuses)
             and archived in {None, job.archived}
         ]

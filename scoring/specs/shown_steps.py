@@ -1,0 +1,135 @@
+"""Commands, pipelines, their steps and deployments as the objects that `show` and `list` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scoring.components.binding import DataReference, LiteralValue, OutputTarget, Value
+from scoring.components.component import CommandComponent, Component, ParallelComponent, PipelineComponent, Step
+from scoring.components.jobs import PipelineDeployment, PipelineSettings
+from scoring.job import Job
+
+Shown = dict[str, Any]
+
+
+def shown_work(job: Job) -> Shown:
+    """What is particular to a job that is no invocation of a model: its type, what it runs, inputs and outputs."""
+    work = job.command or job.parallel or job.pipeline
+    component = None if work is None else work.component
+    shown: Shown = {
+        "type": job.kind.value,
+        "component": None if component is None else component_text(component),
+        "environment_variables": dict(job.deployment.environment_variables),
+        "inputs": {} if work is None else {name: shown_value(value) for name, value in work.inputs.items()},
+        "outputs": _outputs(job, {} if work is None else work.outputs),
+    }
+    if job.parent is not None:
+        shown |= {
+            "parent_job_name": job.parent,
+            "step": job.step,
+            "reused_from": job.reused_from,
+            "fingerprint": job.fingerprint,
+        }
+    if isinstance(component, CommandComponent):
+        shown |= {"command": component.command, "code": component.code, "environment": component.environment}
+    if job.command is not None or job.parallel is not None:
+        limits = job.command or job.parallel
+        assert limits is not None
+        shown["limits"] = {"timeout": limits.timeout}
+    if isinstance(component, ParallelComponent):
+        shown |= _parallel(component)
+    if job.pipeline is not None:
+        shown["settings"] = shown_settings(job.pipeline.settings)
+        shown["jobs"] = {step.name: _step(step) for step in job.pipeline.component.jobs}
+    return shown
+
+
+def shown_value(value: Value) -> Any:
+    """A literal as it is; data with its type and path."""
+    if isinstance(value, LiteralValue):
+        return value.value
+    return {"type": None if value.type is None else value.type.value, "path": value.path, "mode": value.mode}
+
+
+def shown_settings(settings: PipelineSettings) -> Shown:
+    return {
+        "default_compute": settings.default_compute,
+        "default_datastore": settings.default_datastore,
+        "continue_on_step_failure": settings.continue_on_step_failure,
+        "force_rerun": settings.force_rerun,
+    }
+
+
+def component_text(component: Component) -> str:
+    return f"azureml:{component.name}:{component.version}"
+
+
+def pipeline_deployment(deployment: PipelineDeployment) -> Shown:
+    """Without the times of its creation, which `shown` adds."""
+    component = deployment.component
+    return {
+        "id": f"/batch-endpoints/{deployment.endpoint_name}/deployments/{deployment.name}",
+        "name": deployment.name,
+        "endpoint_name": deployment.endpoint_name,
+        "type": "pipeline",
+        "description": deployment.description,
+        "tags": dict(deployment.tags),
+        "properties": dict(deployment.properties),
+        "component": component_text(component),
+        "settings": shown_settings(deployment.settings),
+        "inputs": {name: _declared(given) for name, given in component.inputs.items()},
+        "outputs": {name: {"type": given.type.value} for name, given in component.outputs.items()},
+        "jobs": {step.name: _step(step) for step in component.jobs},
+        "provisioning_state": "Succeeded",
+    }
+
+
+def _declared(given: Any) -> Shown:
+    said = {"type": given.type.value, "default": given.default, "optional": given.optional or None}
+    said |= {"min": given.min, "max": given.max, "enum": list(given.enum) or None, "description": given.description}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _outputs(job: Job, wanted: Mapping[str, OutputTarget]) -> Shown:
+    """Where they lie; of what has not begun, where they were asked to go."""
+    shown: Shown = {}
+    for name, target in wanted.items():
+        shown[name] = {"type": None if target.type is None else target.type.value, "path": target.path}
+    for name, output in job.outputs.items():
+        shown[name] = {"type": output.type.value, "path": output.path}
+    return shown
+
+
+def _parallel(component: ParallelComponent) -> Shown:
+    size, task = component.mini_batch_size, component.task
+    return {
+        "mini_batch_size": None if size is None else str(size.written),
+        "input_data": component.input_data,
+        "max_concurrency_per_instance": component.max_concurrency_per_instance,
+        "error_threshold": component.error_threshold,
+        "mini_batch_error_threshold": component.mini_batch_error_threshold,
+        "task": {
+            "type": task.kind,
+            "code": task.code,
+            "entry_script": task.entry_script,
+            "program_arguments": task.program_arguments,
+            "environment": task.environment,
+            "append_row_to": task.append_row_to,
+        },
+    }
+
+
+def _step(step: Step) -> Shown:
+    inputs = {}
+    for name, bound in step.inputs.items():
+        inputs[name] = shown_value(bound) if isinstance(bound, (LiteralValue, DataReference)) else str(bound)
+    shown: Shown = {
+        "type": step.component.kind,
+        "component": component_text(step.component),
+        "inputs": inputs,
+        "compute": step.compute,
+    }
+    if isinstance(step.component, PipelineComponent):
+        shown["jobs"] = {inner.name: _step(inner) for inner in step.component.jobs}
+    return shown
