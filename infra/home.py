@@ -27,6 +27,11 @@ class Home:
         return self.root / "stream-state"
 
     @property
+    def streams(self) -> Path:
+        """Definitions of streams, `<name>.yml`: a worker runs for each."""
+        return self.root / "streams"
+
+    @property
     def registry(self) -> Path:
         return self.root / "registry"
 

@@ -27,6 +27,7 @@ HOPELESS = 5
 CONTENTS = (
     "lake",
     "stream-state",
+    "streams",
     "registry",
     "jobs",
     "logs",
@@ -89,7 +90,8 @@ def stack_status(home: Home) -> StackStatus:
     return StackStatus(
         home=home.root,
         state=state.state,
-        ready=state.state == "ready" and all(part.ready for part in parts),
+        ready=state.state == "ready"
+        and all(part.ready for part, held in zip(parts, state.parts, strict=True) if not held.optional),
         supervisor_pid=state.supervisor.pid,
         supervisor_memory_bytes=own,
         memory_bytes=own + sum(part.memory_bytes for part in parts),
@@ -227,7 +229,7 @@ def _wait_until_ready(
 
 def _give_up_on_hopeless(state: StackState) -> None:
     for part in state.parts:
-        if part.restarts >= HOPELESS and part.state not in ("ready", "done"):
+        if part.restarts >= HOPELESS and not part.optional and part.state not in ("ready", "done"):
             log = tail(Path(part.log), 15) if part.log else ""
             raise PartFailed(
                 f"{part.name} failed {part.restarts} times: {part.last_error}\n{log}\n"

@@ -23,13 +23,16 @@ def always(_: int) -> bool:
 class Part:
     """One process of the stack, or one step (`once`) that must have ended well before others start.
 
-    `ready` gets the child's pid, must answer within a few seconds, and is asked again and again.
+    `ready` gets the child's pid, must answer within a few seconds, and is asked again and again. The stack is ready
+    without a part that is `optional`. A part that comes and goes is ended and started anew where its `edition` changes.
     """
 
     name: str
     launch: Callable[[], Launch]
     after: tuple[str, ...] = ()
     once: bool = False
+    optional: bool = False
+    edition: str = ""
     address: str = ""
     prepare: Callable[[Progress], None] = nothing_to_prepare
     ready: Callable[[int], bool] = always

@@ -107,9 +107,9 @@ def own_command(home: Home, name: str, command: Sequence[str]) -> Launch:
     )
 
 
-def stream_file(home: Home) -> Path:
-    """Where the stream worker says that it has its partitions."""
-    return home.run / "stream.json"
+def stream_file(home: Home, name: str | None = None) -> Path:
+    """Where the worker of a stream says that it has its partitions; of the built-in one without a name."""
+    return home.run / ("stream.json" if name is None else f"stream-{name}.json")
 
 
 def stream_is_ready(path: Path, pid: int) -> bool:

@@ -50,6 +50,7 @@ class PartState:
     name: str
     state: str = "waiting"
     once: bool = False
+    optional: bool = False
     address: str = ""
     log: str = ""
     process: Identity | None = None

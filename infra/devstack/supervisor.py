@@ -38,6 +38,7 @@ from infra.devstack.state import (
     write_addresses,
     write_state,
 )
+from infra.devstack.stream_workers import StreamWorkers
 from infra.home import Home
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -45,6 +46,7 @@ PR_SET_CHILD_SUBREAPER = 36
 HANGING_SECONDS = 60.0
 TICK_SECONDS = 0.1
 PROBE_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 LONGEST_LINE = 200
 
 
@@ -65,14 +67,19 @@ class Running:
     unready_at: float | None = None
     failures: int = 0
     retry_at: float = 0.0
+    leave_by: float | None = None
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps `parts` running until `request_stop()`. Run it in the main thread: children die with the thread."""
+    """Keeps `parts` running until `request_stop()`. Run it in the main thread: children die with the thread.
+
+    `found` is asked again and again for parts that come and go while the stack runs.
+    """
 
     home: Home
     parts: Sequence[Part]
+    found: Callable[[], Sequence[Part]] = tuple
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     progress: Callable[[str], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
@@ -81,18 +88,21 @@ class Supervisor:
     _pool: ThreadPoolExecutor = field(init=False)
     _stopping: bool = field(init=False, default=False)
     _written_at: float = field(init=False, default=0.0)
+    _looked_at: float = field(init=False, default=-LOOK_SECONDS)
 
     def __post_init__(self) -> None:
         own = Identity.of(os.getpid())
         assert own is not None
-        self._running = {
-            part.name: Running(
-                part, waits(part, self.parts), PartState(name=part.name, once=part.once, address=part.address)
-            )
-            for part in self.parts
-        }
-        self._state = StackState(supervisor=own, parts=[one.state for one in self._running.values()])
-        self._pool = ThreadPoolExecutor(max_workers=2 * len(self.parts) or 1, thread_name_prefix="probe")
+        self._running = {}
+        self._state = StackState(supervisor=own)
+        for part in self.parts:
+            self._add(part)
+        self._pool = ThreadPoolExecutor(max_workers=2 * len(self.parts) + 4, thread_name_prefix="probe")
+
+    def _add(self, part: Part) -> None:
+        state = PartState(name=part.name, once=part.once, optional=part.optional, address=part.address)
+        self._running[part.name] = Running(part, waits(part, self.parts), state)
+        self._state.parts.append(state)
 
     def request_stop(self) -> None:
         """Ask `run` to stop all parts and return; safe in a signal handler."""
@@ -122,11 +132,12 @@ class Supervisor:
 
     def _tick(self) -> None:
         now = self.clock()
-        before = [(one.state.state, one.state.restarts) for one in self._running.values()]
-        for one in self._running.values():
+        before = [(one.state.name, one.state.state, one.state.restarts) for one in self._running.values()]
+        self._look(now)
+        for one in list(self._running.values()):
             self._advance(one, now)
         self._state.state = self._whole()
-        after = [(one.state.state, one.state.restarts) for one in self._running.values()]
+        after = [(one.state.name, one.state.state, one.state.restarts) for one in self._running.values()]
         if after != before or now - self._written_at > 1.0:
             self._written_at = now
             write_state(self.home, self._state)
@@ -135,7 +146,41 @@ class Supervisor:
                 if one.launch is not None:
                     rotate(one.launch.log)
 
+    def _look(self, now: float) -> None:
+        """Take in parts that have come, and send those away that have gone or are of another edition now."""
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        fixed = {part.name for part in self.parts}
+        wanted = {part.name: part for part in self.found() if part.name not in fixed}
+        for name, one in self._running.items():
+            if name in fixed or one.leave_by is not None:
+                continue
+            if name not in wanted or wanted[name].edition != one.part.edition:
+                one.leave_by = now + one.part.grace
+                if one.process is not None and one.launch is not None and one.process.poll() is None:
+                    one.process.send_signal(one.launch.stop_signal)
+        for name, part in wanted.items():
+            if name not in self._running:
+                self._add(part)
+
+    def _leave(self, one: Running, now: float) -> None:
+        """Once it has ended, or was given its time, nothing is left of it."""
+        assert one.leave_by is not None
+        if one.process is not None:
+            if one.process.poll() is None and now < one.leave_by:
+                return
+            signal_group(one.process.pid, signal.SIGKILL)
+            one.process.wait()
+        del self._running[one.part.name]
+        self._state.parts.remove(one.state)
+        self.progress(f"{one.part.name}: gone")
+        self._looked_at = now - LOOK_SECONDS
+
     def _advance(self, one: Running, now: float) -> None:
+        if one.leave_by is not None:
+            self._leave(one, now)
+            return
         match one.state.state:
             case "waiting":
                 if all(self._satisfied(name) for name in one.needs):
@@ -166,7 +211,7 @@ class Supervisor:
             one.launch = replace(one.launch, env={**one.launch.env, MARKER: str(self.home.root)})
             one.process = spawn(one.launch)
         except NotUsable as error:
-            if one.state.restarts == 0:
+            if one.state.restarts == 0 and not one.part.optional:
                 raise
             self._failed(one, now, str(error))
             return
@@ -245,7 +290,7 @@ class Supervisor:
         self._say(one, "restarting")
 
     def _whole(self) -> str:
-        if all(self._satisfied(name) for name in self._running):
+        if all(self._satisfied(name) for name, one in self._running.items() if not one.part.optional):
             return "ready"
         return "starting" if self._state.state == "starting" else "degraded"
 
@@ -352,7 +397,9 @@ def supervise(
         ports = assign(PORTS, base=port_base, remembered=remembered_ports(home))
         parts = choose(stack_parts(home, ports, bind=bind), only)
         write_addresses(home, addresses(home, ports, bind=bind), ports)
-        return _run_with_signals(Supervisor(home=home, parts=parts, progress=progress))
+        workers = StreamWorkers(home) if any(part.name == "stream" for part in parts) else None
+        found = workers.parts if workers is not None else tuple
+        return _run_with_signals(Supervisor(home=home, parts=parts, found=found, progress=progress))
     finally:
         lock.release()
 
