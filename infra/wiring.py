@@ -465,8 +465,11 @@ def open_letters(settings: Settings) -> Callable[[], int]:
     return count
 
 
-def topic_ends(settings: Settings) -> Callable[[], Mapping[int, int]]:
-    """Call it for the next offset to be written, by partition. It keeps its connection while the broker answers."""
+def topic_ends(settings: Settings, topic: str | None = None) -> Callable[[], Mapping[int, int]]:
+    """Call it for the next offset to be written, by partition. It keeps its connection while the broker answers.
+
+    topic  that of the readings where None is given
+    """
     from ingestion.errors import IngestionError
     from ingestion.kafka.topics import TopicAdmin
 
@@ -476,7 +479,7 @@ def topic_ends(settings: Settings) -> Callable[[], Mapping[int, int]]:
         if not held:
             held.append(TopicAdmin(kafka_bootstrap(settings), limit=timedelta(seconds=4)))
         try:
-            return held[0].end_offsets(settings.stream.topics.readings)
+            return held[0].end_offsets(topic or settings.stream.topics.readings)
         except IngestionError:
             held.pop().close()
             raise

@@ -60,11 +60,15 @@ class Preparation:
         """
         if state is None:
             return self.newest()
+        self.check(state)
+        known = annotation(state, _STATIC)
+        return known if known is not None else self.newest()
+
+    def check(self, state: bytes) -> None:
+        """Raises InvalidInput where the state was kept for another definition."""
         found = annotation(state, _DEFINITION)
         if found is not None and found != self.definition.fingerprint:
             raise InvalidInput(other_definition(self.definition))
-        known = annotation(state, _STATIC)
-        return known if known is not None else self.newest()
 
     def newest(self) -> str:
         return self.rows.version() if self.rows is not None else ""

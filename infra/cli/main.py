@@ -32,7 +32,7 @@ COMMANDS: dict[str, Entry] = {
     "simulate": Entry("infra.cli.simulate:simulate", "Publish readings of a simulated fleet of pumps."),
     "replay": Entry("infra.cli.replay:replay", "Publish recorded CSV or Parquet files as readings."),
     "topics": Entry("infra.cli.topics:topics", "Create and show the Kafka topics."),
-    "stream": Entry("infra.cli.stream:stream", "Run the stream worker; show its progress."),
+    "stream": Entry("infra.cli.stream:stream", "Define streams, check them, run them; show how far they are."),
     "dlq": Entry("infra.cli.dlq:dlq", "Dead letters: list, show, replay after a fix, discard."),
     # stores
     "load": Entry("infra.cli.load:load", "Load static data (sites, machines, sensors, maintenance) from CSV files."),

@@ -16,9 +16,11 @@ from deltalake.exceptions import DeltaError
 from scoring.errors import InvalidInput
 from scoring.minibatch import InputItem, Slice, SliceKind
 from storage.inputs.reader import PLACE
+from storage.lake.stream_tables import key_of
+from storage.lake.tables import WINDOWS
 
-_KEY = ["machine_id", "window_start"]
-_COLUMNS = [*_KEY, "revision"]
+_MACHINE_WINDOW = ("machine_id", "window_start")
+"""The built-in stream's windows are corrected for all sensors of their machine together."""
 _READERS = 4
 
 
@@ -30,19 +32,20 @@ def without_replaced(items: Sequence[InputItem], folder: Path) -> Sequence[Input
     """
     if not items or not _was_corrected(folder):
         return items
+    key = _key(folder)
     with ThreadPoolExecutor(_READERS) as pool:
-        keys = list(pool.map(_keys, items))
+        keys = list(pool.map(lambda item: _keys(item, key), items))
     corrections = pa.concat_tables([of.filter(pc.greater(of["revision"], 0)) for of in keys])
     if corrections.num_rows == 0:
         return items
-    newest = corrections.group_by(_KEY).aggregate([("revision", "max")])
-    return [piece for item, of in zip(items, keys, strict=True) for piece in _kept(item, of, newest)]
+    newest = corrections.group_by(list(key)).aggregate([("revision", "max")])
+    return [piece for item, of in zip(items, keys, strict=True) for piece in _kept(item, of, newest, key)]
 
 
 def _was_corrected(folder: Path) -> bool:
     try:
         table = DeltaTable(str(folder))
-        if not {field.name for field in table.schema().fields} >= set(_COLUMNS):
+        if not {field.name for field in table.schema().fields} >= {*_MACHINE_WINDOW, "revision"}:
             return False
         actions = pa.table(table.get_add_actions(flatten=True))
     except (DeltaError, OSError):
@@ -52,26 +55,37 @@ def _was_corrected(folder: Path) -> bool:
     return (pc.max(actions["max.revision"]).as_py() or 0) > 0
 
 
-def _keys(item: InputItem) -> pa.Table:
+def _key(folder: Path) -> Sequence[str]:
+    """What rows of one window have in common: a defined stream's sessions are corrected one by one."""
+    if folder.name == WINDOWS.name:
+        return _MACHINE_WINDOW
+    try:
+        columns = key_of(pa.schema(DeltaTable(str(folder)).schema().to_arrow()))
+    except (DeltaError, OSError):
+        return _MACHINE_WINDOW
+    return (*columns, "window_start") if columns else _MACHINE_WINDOW
+
+
+def _keys(item: InputItem, key: Sequence[str]) -> pa.Table:
     """The rows' keys and revisions; those of a file from before there were revisions are of revision 0."""
     try:
         with pq.ParquetFile(item.uri, pre_buffer=False) as file:
-            present = [name for name in _COLUMNS if name in file.schema_arrow.names]
+            present = [name for name in (*key, "revision") if name in file.schema_arrow.names]
             table = file.read(columns=present, use_threads=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise InvalidInput(f"{item.uri} cannot be read: {error}", place=PLACE) from None
     revision = table["revision"] if "revision" in present else pa.nulls(table.num_rows, pa.int32())
-    columns = [table[name] if name in present else pa.nulls(table.num_rows) for name in _KEY]
-    return pa.table([*columns, pc.fill_null(revision.cast(pa.int32()), 0)], names=_COLUMNS)
+    columns = [table[name] if name in present else pa.nulls(table.num_rows) for name in key]
+    return pa.table([*columns, pc.fill_null(revision.cast(pa.int32()), 0)], names=[*key, "revision"])
 
 
-def _kept(item: InputItem, keys: pa.Table, newest: pa.Table) -> Iterator[InputItem]:
+def _kept(item: InputItem, keys: pa.Table, newest: pa.Table, key: Sequence[str]) -> Iterator[InputItem]:
     """The item where none of its rows was replaced, else its runs of rows that were not.
 
     A machine's window is replaced whole, and its rows lie together: no run holds half of one.
     """
     numbered = keys.append_column("row", pa.array(np.arange(keys.num_rows)))
-    known = numbered.join(newest, keys=_KEY, join_type="inner", use_threads=False)
+    known = numbered.join(newest, keys=list(key), join_type="inner", use_threads=False)
     replaced = known.filter(pc.less(known["revision"], known["revision_max"]))["row"].to_numpy()
     if len(replaced) == 0:
         yield item

@@ -117,9 +117,19 @@ def remove_superseded(root: Path, ids: PartitionIds, current: int) -> None:
 
 def partitions_with_state(root: Path, stream: str, topic: str) -> int:
     """How many partitions of the stream can have committed: one more than the greatest that has a file of states."""
+    return max((partition + 1 for partition, _ in _state_files(root, stream, topic)), default=0)
+
+
+def forget(root: Path, stream: str, topic: str) -> None:
+    """Delete all states of a stream, once the table that names them is gone."""
+    for _, path in _state_files(root, stream, topic):
+        path.unlink(missing_ok=True)
+
+
+def _state_files(root: Path, stream: str, topic: str) -> list[tuple[int, Path]]:
     name = re.compile(rf"{re.escape(f'{stream}-{topic}')}-([0-9]+)-[0-9a-f]{{16}}\.arrow")
-    found = [name.fullmatch(path.name) for path in root.glob(f"{stream}-{topic}-*.arrow")]
-    return max((int(match[1]) + 1 for match in found if match), default=0)
+    found = [(name.fullmatch(path.name), path) for path in root.glob(f"{stream}-{topic}-*.arrow")]
+    return [(int(match[1]), path) for match, path in found if match]
 
 
 def read_progress(

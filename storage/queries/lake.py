@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from storage.lake.tables import TABLES, WINDOWS, LakeTable
+from ingestion.definition import REVISIONS_SUFFIX
+from storage.lake.stream_tables import defined_tables, key_of
+from storage.lake.tables import TABLES, LakeTable
 from storage.queries.errors import LimitReached, QueryError, StoreAway
 from storage.queries.stores import EVERYTHING, TimeRange
 
@@ -78,14 +80,17 @@ class Snapshot:
         return [str(folder / path) for path in chosen["path"].to_pylist()]
 
 
-def latest_windows(source: str) -> str:
+def latest_windows(source: str, key: Sequence[str] = ("sensor_id",)) -> str:
     """A FROM clause with those rows of `source`, a name of all the windows' rows, that no greater revision replaces.
+
+    key  columns by which the rows of a window's revisions are the same window's
 
     Rows from before there were revisions are of revision 0. Only the rows of corrections are looked up.
     """
+    same = " and ".join(f'r."{column}" = w."{column}"' for column in (*key, "window_start"))
     return f"""(select w.* from {source} w where not exists (
         select 1 from {source} r where r.revision > 0 and r.revision > coalesce(w.revision, 0)
-        and r.sensor_id = w.sensor_id and r.window_start = w.window_start))"""  # noqa: S608
+        and {same}))"""  # noqa: S608
 
 
 _SPANS = {
@@ -98,8 +103,11 @@ _SPANS = {
 
 
 def snapshot(root: Path, name: str) -> Snapshot:
-    """The current version of the lake's table `name`. Raises StoreAway when the files cannot be read."""
-    table = TABLES[name]
+    """The current version of the lake's table `name`, tidemill's own or a defined stream's.
+
+    Raises StoreAway when the files cannot be read, KeyError for a name that is no table's.
+    """
+    table = TABLES[name] if name in TABLES else defined_tables(root)[name]
     folder = table.path(root)
     nothing = pa.table(
         {"path": pa.array([], pa.string()), "num_records": pa.array([], pa.int64()),
@@ -168,8 +176,15 @@ def columns_sql(schema: pa.Schema) -> str:
     return ", ".join(f'"{field.name}" {_duck_type(field.type)}' for field in schema)
 
 
+def span_of(table: LakeTable) -> tuple[str, str]:
+    """The columns by which a row's time begins and ends."""
+    if table.name in _SPANS:
+        return _SPANS[table.name]
+    return ("window_start", "window_end") if key_of(table.schema) else ("event_time", "event_time")
+
+
 def _create_view(connection: duckdb.DuckDBPyConnection, of: Snapshot, when: TimeRange) -> None:
-    starts, ends = _SPANS[of.table.name]
+    starts, ends = span_of(of.table)
     files = of.files(when, starts=starts, ends=ends)
     name = of.table.name
     if not files:
@@ -178,11 +193,11 @@ def _create_view(connection: duckdb.DuckDBPyConnection, of: Snapshot, when: Time
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
     # the paths are the table's own, and quoted
     source = f"read_parquet([{listed}], union_by_name=true, hive_partitioning=true, hive_types={{'date': date}})"
-    if name == WINDOWS.name and of.has_revisions:
+    if of.has_revisions:
         # files from before there were revisions have no such column
         every = f"select * from {source} union all by name (select null::integer as revision limit 0)"  # noqa: S608
-        connection.execute(f"create view windows_revisions as {every}")
-        source = latest_windows("windows_revisions")
+        connection.execute(f'create view "{name}{REVISIONS_SUFFIX}" as {every}')
+        source = latest_windows(f'"{name}{REVISIONS_SUFFIX}"', key_of(of.table.schema))
     connection.execute(f'create view "{name}" as select * from {source}')  # noqa: S608
 
 

@@ -4,7 +4,8 @@ DuckDB in this process. Lake tables are scanned where they lie, with filters and
 that the statement names are copied in whole through COPY. By the time the statement runs, DuckDB can reach no file,
 no network and no setting: it sees these tables and nothing else.
 
-`lake.windows` has of each window the latest revision, `lake.windows_revisions` every row.
+`lake.windows` has of each window the latest revision, `lake.windows_revisions` every row; so have the tables of defined
+streams, `lake.<table>` and `lake.<table>_revisions`.
 
 A bare name is the Postgres table where both have one: `predictions` is Postgres', `lake.predictions` the lake's.
 """
@@ -25,15 +26,14 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from storage.lake.tables import TABLES, WINDOWS
+from ingestion.definition import REVISIONS_SUFFIX
+from storage.lake.stream_tables import defined_tables, key_of
+from storage.lake.tables import TABLES, LakeTable
 from storage.postgres.tables import metadata
 from storage.queries import postgres
 from storage.queries.errors import InvalidQuery, LimitReached, StoreAway
 from storage.queries.lake import columns_sql, connect, latest_windows, snapshot
 from storage.queries.stores import Stores
-
-REVISIONS = "windows_revisions"
-"""All rows of the lake's table `windows`, also those that a correction has replaced."""
 
 ALLOWED = "one SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES or EXPLAIN of these"
 _EXPLAIN = re.compile(r"^\s*explain(\s+analyze)?(\s*\([^)]*\))?\s+", re.IGNORECASE)
@@ -41,11 +41,12 @@ _EXPLAIN = re.compile(r"^\s*explain(\s+analyze)?(\s*\([^)]*\))?\s+", re.IGNORECA
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table that can be named: `schema` is `lake` or `pg`."""
+    """A table that can be named: `schema` is `lake` or `pg`; `table` is what it shows of the lake."""
 
     schema: str
     name: str
     columns: pa.Schema
+    table: LakeTable | None = None
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -76,8 +77,10 @@ class Catalog:
 def catalog(stores: Stores) -> Catalog:
     """Every table of both stores. A store that is away is a sentence in `away`, not an error."""
     away: dict[str, str] = {}
-    tables = [Table(schema="lake", name=name, columns=of.schema) for name, of in TABLES.items()]
-    tables.append(Table(schema="lake", name=REVISIONS, columns=WINDOWS.schema))
+    tables = []
+    for name, of in {**TABLES, **defined_tables(stores.lake)}.items():
+        names = [name, name + REVISIONS_SUFFIX] if key_of(of.schema) else [name]
+        tables += [Table(schema="lake", name=shown, columns=of.schema, table=of) for shown in names]
     try:
         found = postgres.table_schemas(stores)
         tables += [Table(schema="pg", name=name, columns=columns) for name, columns in found.items()]
@@ -174,9 +177,14 @@ def _create_tables(
         source = f"{table.schema}_{table.name}"
         connection.register(source, rows)
         clause = f'memory.main."{source}"'
-        if str(table) == f"lake.{WINDOWS.name}" and snapshot(stores.lake, WINDOWS.name).has_revisions:
-            clause = latest_windows(clause)
+        if _is_latest(table) and snapshot(stores.lake, table.name).has_revisions:
+            clause = latest_windows(clause, key_of(table.columns))
         connection.execute(f'create view {table.schema}."{table.name}" as select * from {clause}')  # noqa: S608
+
+
+def _is_latest(table: Table) -> bool:
+    """Does it show of each window the latest revision alone?"""
+    return table.table is not None and table.table.name == table.name and bool(key_of(table.columns))
 
 
 def _refuse_postgres(schema: str, name: str, reason: str) -> None:
@@ -187,7 +195,8 @@ def _refuse_postgres(schema: str, name: str, reason: str) -> None:
 
 
 def _lake_rows(stores: Stores, table: Table) -> Any:
-    folder = (WINDOWS if table.name == REVISIONS else TABLES[table.name]).path(stores.lake)
+    assert table.table is not None
+    folder = table.table.path(stores.lake)
     if not (folder / "_delta_log").is_dir():
         return table.columns.empty_table()
     try:

@@ -106,12 +106,13 @@ def test_what_runs_in_users_environments_is_modest(root: Path, sources: list[Pat
 
 
 def test_only_wiring_joins_ports_and_adapters(root: Path, sources: list[Path]) -> None:
-    """Engines and adapters meet in infra.wiring; the API and the commands ask it. Reads are free."""
+    """Engines and adapters meet in the two wirings; the API and the commands ask them. Reads are free."""
+    wirings = (Path("infra/wiring.py"), Path("infra/stream_wiring.py"))
     engines = ("scoring.runner", "scoring.scheduler", "scoring.compute.local", "ingestion.stream")
     astray = [
         f"{path} imports {name}"
         for path in sources
-        if path.parts[0] == "infra" and path != Path("infra/wiring.py")
+        if path.parts[0] == "infra" and path not in wirings
         for name in imports(ast.parse((root / path).read_text()))
         if name in engines or name.startswith(tuple(f"{engine}." for engine in engines))
     ]

@@ -103,6 +103,7 @@ def test_the_stack_is_ready_without_a_part_that_fails_and_is_optional(home: Home
     supervisor = Supervisor(
         home=home, parts=[part(home, "fixed")], found=lambda: [failing], policy=RestartPolicy(first=0.01)
     )
+
     def failed(parts: dict[str, PartState]) -> bool:
         held = parts.get("guest")
         if held is None or held.restarts < 2:
