@@ -44,9 +44,30 @@ class StepPlaces:
             return str(content[0] if len(content) == 1 else folder)
         return str(self._references.path(text))
 
-    def output_path(self, text: str) -> Path:
-        """Raises InvalidInput for what cannot be written to."""
-        return self._references.output(text, place="path")
+    def output_path(self, text: str, *, place: str = "path") -> Path:
+        """Raises InvalidInput, naming `place`, for what cannot be written to."""
+        return self._references.output(text, place=place)
+
+    def frozen(self, text: str, kind: ValueType | None, *, place: str) -> str:
+        """The reference with its version as of now; other texts stay.
+
+        Raises InvalidInput and NotFound, naming `place`, for what is not there. The web is not asked.
+        """
+        try:
+            location = parse_location(text)
+        except InvalidInput as error:
+            raise InvalidInput(str(error), place=place) from None
+        if isinstance(location, WebAddress):
+            return text
+        if kind in _MODELS and isinstance(location, Reference):
+            return str(self._references.model(text, place=place).reference)
+        if isinstance(location, Reference):
+            asset = self._references.data(text, place=place)
+            text = f"azureml:{asset.name}:{asset.version}"
+        path = self._references.path(text, place=place)
+        if not path.exists():
+            raise InvalidInput(f"there is no file or folder {path}", place=place)
+        return text
 
     def register(self, job: Job, output: str, written: NamedOutput, name: str, version: str | None) -> None:
         """Give an output of a job a name and version as a data asset, whose content is a copy: it never changes.

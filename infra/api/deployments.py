@@ -138,7 +138,7 @@ def _registered(parts: ServiceParts, spec: FlatDeploymentSpec, skip_script_valid
             message = str(error).removeprefix(f"{error.place}: ")
             raise InvalidInput(message, place=f"model.{error.place}" if error.place else "model") from None
     if spec.compute == LOCAL_COMPUTE:
-        _make_local_compute(parts)
+        make_local_compute(parts)
     deployment = spec.deployment(model=model.reference, code=code, environment=environment)
     return replace(deployment, created_at=parts.clock.now())
 
@@ -151,13 +151,13 @@ def _check_compute(parts: ServiceParts, name: str) -> None:
             raise
 
 
-def _make_local_compute(parts: ServiceParts) -> None:
-    """`compute: local` needs no cluster to be made first: it is this machine."""
+def make_local_compute(parts: ServiceParts, name: str = LOCAL_COMPUTE) -> None:
+    """`compute: local` (and a job's `serverless`) needs no cluster to be made first: it is this machine."""
     try:
-        parts.catalog.compute(LOCAL_COMPUTE)
+        parts.catalog.compute(name)
     except NotFound:
-        described = "this machine; made by the first deployment that says `compute: local`"
-        parts.catalog.put(Compute(name=LOCAL_COMPUTE, description=described, created_at=parts.clock.now()))
+        described = f"this machine; made by the first that said `compute: {name}`"
+        parts.catalog.put(Compute(name=name, description=described, created_at=parts.clock.now()))
 
 
 def _code(parts: ServiceParts, spec: FlatDeploymentSpec, model_type: str | None, unchecked: bool) -> str | None:

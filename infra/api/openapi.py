@@ -20,6 +20,7 @@ from scoring.specs.invocation import InvocationSpec
 from scoring.specs.job_changes import JobChangesSpec
 from scoring.specs.model import ModelSpec
 from scoring.specs.pipeline import PipelineComponentSpec
+from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec
 from scoring.specs.schedule import ScheduleSpec
 from scoring.specs.token import TokenSpec
 from scoring.specs.validation import Spec
@@ -36,7 +37,7 @@ TAGS: Mapping[str, str] = {
     "batch endpoints": "Stable names that are invoked.",
     "batch deployments": "What does an endpoint's work: model, scoring script, compute.",
     "invocations": "The scoring address of an endpoint, for our own bodies and Azure's.",
-    "jobs": "What became of invocations.",
+    "jobs": "Pipelines, commands, and what became of invocations.",
     "schedules": "Endpoints that are invoked by themselves.",
     "access tokens": "Who may speak to the service.",
     "Azure's management interface": "The same endpoints, deployments and jobs at Azure's addresses, in its words.",
@@ -108,6 +109,30 @@ EXAMPLES: Mapping[type[Spec], Mapping[str, Any]] = {
         "inputs": {"images": {"type": "uri_folder", "path": "azureml:images@latest"}},
         "mini_batch_size": 5,
         "output_file_name": "predictions.csv",
+    },
+    PipelineJobSpec: {
+        "type": "pipeline",
+        "inputs": {"images": {"type": "uri_folder", "path": "azureml:images@latest"}},
+        "settings": {"default_compute": "azureml:batch-cluster"},
+        "jobs": {
+            "count": {
+                "command": "ls ${{inputs.images}} | wc -l > ${{outputs.counted}}/count.txt",
+                "inputs": {"images": "${{parent.inputs.images}}"},
+                "outputs": {"counted": None},
+            },
+            "show": {
+                "command": "cat ${{inputs.counted}}/count.txt",
+                "inputs": {"counted": "${{parent.jobs.count.outputs.counted}}"},
+            },
+        },
+    },
+    CommandJobSpec: {
+        "type": "command",
+        "command": "python train.py --rate ${{inputs.rate}} --out ${{outputs.model}}",
+        "code": "/data/code",
+        "inputs": {"rate": 0.1},
+        "outputs": {"model": {"type": "uri_folder"}},
+        "compute": "azureml:batch-cluster",
     },
     JobChangesSpec: {"display_name": "the first try", "tags": {"kept": "yes"}},
     ScheduleSpec: {

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from infra.cli.command import Changes, Noun, connected, file_option, generic_update, name_option, note, set_option
+from infra.cli.command import (
+    Changes,
+    Noun,
+    body,
+    connected,
+    generic_update,
+    name_option,
+    note,
+    placed,
+    set_option,
+    written,
+)
 from infra.cli.failures import JobEnded
 from infra.cli.output import Tabled
 from scoring.errors import Conflict, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from infra.client.jobs import JobsClient
 
 _MOST = 10_000
 _ENDED = {"Completed", "Failed", "Canceled"}
@@ -19,7 +33,7 @@ _ENDED = {"Completed", "Failed", "Canceled"}
 
 @click.group(cls=Noun)
 def job() -> None:
-    """Jobs: look at them, follow them, cancel them, take them up again."""
+    """Jobs: run pipelines and commands; look at jobs, follow them, cancel them, take them up again."""
 
 
 web_option = click.option("-e", "--web", is_flag=True, hidden=True)
@@ -77,6 +91,10 @@ def stream(name: str) -> None:
 
     Example: tidemill job stream -n JOB
     """
+    _streamed(name)
+
+
+def _streamed(name: str) -> None:
     from infra.cli.job_stream import JobStream
 
     try:
@@ -113,13 +131,14 @@ def logs(name: str, follow: bool, source: str | None) -> None:
     show_default=True,
     help="Folder to write into.",
 )
-@click.option("--output-name", help="Download this output, `score`; default the log tree.")
-@click.option("--all", "all_", is_flag=True, help="The log tree and every output.")
+@click.option("--output-name", help="Download this output, e.g. `score`; default the log tree.")
+@click.option("--all", "all_", is_flag=True, help="The log tree and every output, of a pipeline's steps too.")
 def download(name: str, download_path: Path, output_name: str | None, all_: bool) -> None:
-    """Download what an ended job has written: its predictions, or its logs.
+    """Download what an ended job has written: an output, or its logs.
 
-    The output goes straight into the folder; that of the step `JOB:batchscoring`, and with --all, goes into
-    `named-outputs/score` below it. The log tree goes into `artifacts`.
+    The predictions of a model go straight into the folder; any other output, that of a step, and with --all all of
+    them, go into `named-outputs/NAME` below it. The log tree goes into `artifacts`. With --all a pipeline's steps
+    come too, each into `steps/STEP`.
 
     Example: tidemill job download -n JOB --output-name score -p ./out
     """
@@ -127,23 +146,32 @@ def download(name: str, download_path: Path, output_name: str | None, all_: bool
         found = client.jobs.show(name)
         if found["status"] not in _ENDED:
             raise Conflict(f"job {name} is {found['status']}; its files can be downloaded when it has ended")
-        if output_name is not None and output_name not in found["outputs"]:
-            note(f"job {name} has no output named {output_name}; it has {', '.join(found['outputs'])}")
-            return
-        if all_ or output_name is None:
-            written = client.jobs.download_artifacts(name, download_path / "artifacts")
-            note(f"downloaded the logs to {written}")
-        for output in found["outputs"] if all_ else [output_name] if output_name is not None else []:
-            is_parent = "parent_job_name" not in found and not all_
-            target = download_path if is_parent else download_path / "named-outputs" / output
-            try:
-                written = client.jobs.download_output(name, target, output_name=output)
-            except NotFound as missing:
-                if not all_:
-                    raise
-                note(f"warning: {missing}")
-                continue
-            note(f"downloaded {output} to {written}")
+        _download(client.jobs, found, download_path, output_name, all_)
+        if all_ and found["type"] == "pipeline":
+            for step in reversed(client.jobs.list(parent_job_name=name, max_results=_MOST)):
+                if "step" in step:
+                    _download(client.jobs, step, download_path / "steps" / step["step"], None, all_)
+
+
+def _download(jobs: JobsClient, found: dict[str, Any], target: Path, output_name: str | None, all_: bool) -> None:
+    name, outputs = found["name"], found["outputs"]
+    if output_name is not None and output_name not in outputs:
+        note(f"job {name} has no output named {output_name}; it has {', '.join(outputs) or 'none'}")
+        return
+    if all_ or output_name is None:
+        note(f"downloaded the logs to {jobs.download_artifacts(name, target / 'artifacts')}")
+    for output in outputs if all_ else [output_name] if output_name is not None else []:
+        # of an invocation of a model the predictions come without a folder of their name
+        is_plain = found.get("model") is not None and "parent_job_name" not in found and not all_
+        folder = target if is_plain else target / "named-outputs" / output
+        try:
+            jobs.download_output(name, folder, output_name=output)
+        except NotFound as missing:
+            if not all_:
+                raise
+            note(f"warning: {missing}")
+            continue
+        note(f"downloaded {output} to {folder.absolute()}")
 
 
 @job.command()
@@ -209,37 +237,59 @@ def retry_failed(name: str) -> Any:
 
 
 @job.command()
-@file_option
+@click.option("-f", "--file", type=click.Path(), required=True, help="YAML file of a pipeline or a command.")
+@click.option("-n", "--name", help="The job's name; beats the file's. Default: a generated one.")
 @set_option
-@click.option("-n", "--name", help="The job's name.")
-@click.option("-s", "--stream", "stream_", is_flag=True, hidden=True)
-@click.option("-a", "--save-as", hidden=True)
+@click.option("-s", "--stream", "stream_", is_flag=True, help="Follow it to its end, as `job stream` does.")
+@click.option("-a", "--save-as", type=click.Path(path_type=Path), help="Write the job into this file, as YAML.")
 @click.option("--skip-validation", is_flag=True, hidden=True)
 @web_option
-def create(file: str | None, **_: Any) -> None:
-    """Refused: jobs are made by invoking an endpoint. Example: tidemill job create -f pipeline.yml"""
-    raise _not_run_here(file)
+def create(
+    file: str,
+    name: str | None,
+    sets: tuple[str, ...],
+    stream_: bool,
+    save_as: Path | None,
+    skip_validation: bool,
+    web: bool,
+) -> Any:
+    """Run a pipeline or a command and print its job.
+
+    Example: tidemill job create -f pipeline.yml --query name -o tsv
+    """
+    from scoring.specs.pipeline_job import parse_job
+
+    document = written(file, sets, name=name)
+    spec = parse_job(document)
+    with connected() as client, placed(document):
+        made = client.jobs.create(body(spec))
+    if save_as is not None:
+        _save(made, save_as)
+    if stream_:
+        _streamed(made["name"])
+        with connected() as client:
+            return client.jobs.show(made["name"])
+    return made
+
+
+def _save(made: dict[str, Any], target: Path) -> None:
+    import yaml
+
+    try:
+        target.write_text(yaml.safe_dump(made, sort_keys=True, allow_unicode=True), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{target} could not be written: {error.strerror}", place="--save-as") from None
 
 
 @job.command()
-@file_option
+@click.option("-f", "--file", type=click.Path(), required=True, help="YAML file of a pipeline or a command.")
+@click.option("-n", "--name", help="The job's name; beats the file's.")
 @set_option
-@click.option("-n", "--name", hidden=True)
-def validate(file: str | None, **_: Any) -> None:
-    """Refused, as `create`. Example: tidemill job validate -f pipeline.yml"""
-    raise _not_run_here(file)
+def validate(file: str, name: str | None, sets: tuple[str, ...]) -> Any:
+    """Say whether `create` would take the file; nothing is run. Example: tidemill job validate -f pipeline.yml"""
+    from scoring.specs.pipeline_job import parse_job
 
-
-def _not_run_here(file: str | None) -> InvalidInput:
-    from scoring.specs.document import read_document
-
-    if file is None:
-        return InvalidInput("a file is needed", place="--file")
-    document = read_document(file)
-    kind = document.value.get("type")
-    of_type = f"a job of type {kind}" if isinstance(kind, str) else "a job that a file describes"
-    return InvalidInput(
-        f"{of_type} is not run here; deploy the scoring script to a batch endpoint and use "
-        "`tidemill batch-endpoint invoke`",
-        place=document.place(("type",)) or file,
-    )
+    document = written(file, sets, name=name)
+    spec = parse_job(document)
+    with connected() as client, placed(document):
+        return client.jobs.validate(body(spec))

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from infra.client.connection import Connection, Document, Documents, segment
+from infra.client.uploads import Uploads
 from scoring.errors import TryAgain
 from storage.archive import unpack
 
@@ -22,6 +24,16 @@ _AWAY_SECONDS = 60.0
 class JobsClient:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._uploads = Uploads(connection)
+
+    def create(self, document: Mapping[str, Any], *, request_key: str | None = None) -> Document:
+        """Run a pipeline or a command. The same `request_key` again is the same job; by default each call makes one."""
+        headers = {"repeatability_request-id": request_key or str(uuid4())}
+        return self._connection.one("POST", "/jobs", body=self._uploads.of_job(document), headers=headers)
+
+    def validate(self, document: Mapping[str, Any]) -> Document:
+        """Raises InvalidInput and NotFound as `create` would; nothing is run."""
+        return self._connection.one("POST", "/jobs/validate", body=self._uploads.of_job(document))
 
     def show(self, name: str) -> Document:
         return self._connection.one("GET", f"/jobs/{segment(name)}")

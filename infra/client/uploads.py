@@ -19,6 +19,9 @@ from storage.content import code_content, hash_of, named_content
 MODELS, CODE, BUILDS, DATA = "models", "code", "builds", "data"
 
 
+_OF_WORK = (("code", CODE), ("environment.build.path", BUILDS), ("model.path", MODELS))
+
+
 class Uploads:
     """What a document names on this machine becomes what the service can read."""
 
@@ -50,6 +53,27 @@ class Uploads:
         for name in several:
             several = self.field(several, f"{name}.path", DATA) if "." not in str(name) else several
         return {**given, "inputs": several}
+
+    def of_job(self, document: Mapping[str, Any]) -> Document:
+        """A job's document, or a component's, with the files that it and its steps name."""
+        given = dict(document)
+        for path, kind in _OF_WORK:
+            given = self.field(given, path, kind)
+        for name in ("component", "task", "job_definition"):
+            if isinstance(given.get(name), Mapping):
+                given[name] = self.of_job(given[name])
+        steps = given.get("jobs")
+        if isinstance(steps, Mapping):
+            given["jobs"] = {
+                name: self.of_job(step) if isinstance(step, Mapping) else step for name, step in steps.items()
+            }
+        inputs = given.get("inputs")
+        if isinstance(inputs, Mapping):
+            given["inputs"] = {
+                name: self.field(value, "path", DATA) if isinstance(value, Mapping) else value
+                for name, value in inputs.items()
+            }
+        return given
 
     def hand_over(self, written: str, kind: str, *, place: str) -> str:
         """The path that the service knows it by. One that does not exist here is left for the service to judge."""

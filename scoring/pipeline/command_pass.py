@@ -34,12 +34,12 @@ class StepPass(JobPass):
 
     def begin(self) -> StepStart | None:
         """What it begins with; None where an earlier run's outputs were taken over, and all is done."""
-        job = self._held.job
-        if job.status is JobStatus.QUEUED:
+        if self._held.job.status is JobStatus.QUEUED:
             self._save(JobStatus.PREPARING, "finding its inputs", started=True)
+        job = self._held.job
         start = self._held.patiently(lambda: started(job, self._ports.steps, self._folder))
         mark = fingerprint(job, start, listed) if job.parent is not None else None
-        if job.may_reuse and mark is not None and job.status in {JobStatus.QUEUED, JobStatus.PREPARING}:
+        if job.may_reuse and mark is not None and job.status is JobStatus.PREPARING:
             for earlier in self._held.patiently(lambda: self._ports.steps.reusable(mark)):
                 outputs = earlier_outputs(earlier)
                 if outputs is not None:

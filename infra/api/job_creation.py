@@ -1,0 +1,109 @@
+"""Making jobs of files: commands and pipelines, checked whole before anything is stored."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import uuid_utils
+from fastapi import APIRouter, Header, Request
+
+from infra.api.bodies import Body, documented
+from infra.api.deployments import make_local_compute
+from infra.api.errors import answers
+from infra.api.jobs import shown_job
+from infra.api.parts import ServiceParts
+from scoring.components.component import PipelineComponent
+from scoring.components.declared import ValueType
+from scoring.components.jobs import CommandJob, PipelineJob
+from scoring.components.templates import expanded_path
+from scoring.datastore import DEFAULT_DATASTORE
+from scoring.errors import InvalidInput, NotFound
+from scoring.job import Job
+from scoring.pipeline.named_data import computes_of, frozen_command, frozen_component, frozen_pipeline, output_places
+from scoring.pipeline.planning import DEFAULT_COMPUTE, SERVERLESS, new_command_job, new_pipeline_job
+from scoring.specs.document import Document
+from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
+from scoring.specs.shown import Shown
+from storage.step_places import StepPlaces
+
+RequestKey = Annotated[
+    str | None,
+    Header(
+        alias="repeatability_request-id",
+        max_length=200,
+        description="The same key again is the same job, so that a request may be repeated.",
+    ),
+]
+
+_ON_DEMAND = {DEFAULT_COMPUTE, SERVERLESS}
+
+
+def router(parts: ServiceParts) -> APIRouter:
+    routes = APIRouter(tags=["jobs"])
+    bodies = documented(PipelineJobSpec, CommandJobSpec)
+
+    @routes.post("/jobs", status_code=201, openapi_extra=bodies, responses=answers(400, 404, 409, 503))
+    def create_job(request: Request, body: Body, request_key: RequestKey = None) -> Shown:
+        """Run a pipeline or a command. Code, environments and components that it holds are registered, unnamed."""
+        work = checked(parts, _work(parts, body))
+        name = work.name or str(uuid_utils.uuid7())
+        now = parts.clock.now()
+        if isinstance(work, CommandJob):
+            job = new_command_job(name, work, now=now)
+        else:
+            job = new_pipeline_job(name, work, now=now)
+        return shown_job(parts, request, stored(parts, job, request_key))
+
+    @routes.post("/jobs/validate", openapi_extra=bodies, responses=answers(400, 404, 409, 503))
+    def validate_job(body: Body) -> Shown:
+        """Whether `POST /jobs` would take it; refused as that would refuse it. Nothing is run."""
+        checked(parts, _work(parts, body))
+        return {"result": "Succeeded", "errors": []}
+
+    return routes
+
+
+def _work(parts: ServiceParts, document: Document) -> CommandJob | PipelineJob:
+    spec = parse_job(document)
+    if isinstance(spec, CommandJobSpec):
+        return parts.components.command_job(spec)
+    return parts.components.pipeline_job(spec)
+
+
+def checked(parts: ServiceParts, work: CommandJob | PipelineJob) -> CommandJob | PipelineJob:
+    """The same with its data as of now. Raises InvalidInput and NotFound for what it names and is not there."""
+    places = StepPlaces(parts.references, parts.fetch, parts.registration)
+
+    def freeze(text: str, kind: ValueType | None, place: str) -> str:
+        return places.frozen(text, kind, place=place)
+
+    for name, place in computes_of(work).items():
+        _check_compute(parts, name, place)
+    for place, path in output_places(work):
+        written = expanded_path(path, name="name", output_name="output", default_datastore=DEFAULT_DATASTORE)
+        places.output_path(written, place=place)
+    if isinstance(work, CommandJob):
+        return frozen_command(work, freeze)
+    return frozen_pipeline(work, freeze)
+
+
+def checked_component(parts: ServiceParts, component: PipelineComponent) -> PipelineComponent:
+    """A pipeline's component that is to be deployed, with the data that its steps name as of now."""
+    places = StepPlaces(parts.references, parts.fetch, parts.registration)
+    return frozen_component(component, lambda text, kind, place: places.frozen(text, kind, place=place))
+
+
+def stored(parts: ServiceParts, job: Job, request_key: str | None = None) -> Job:
+    """The queued job; those who work are told."""
+    added = parts.jobs.add(job, idempotency_key=request_key)
+    parts.wake()
+    return added
+
+
+def _check_compute(parts: ServiceParts, name: str, place: str) -> None:
+    try:
+        parts.catalog.compute(name)
+    except NotFound as missing:
+        if name not in _ON_DEMAND:
+            raise InvalidInput(str(missing), place=place) from None
+        make_local_compute(parts, name)
