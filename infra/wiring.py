@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -396,7 +397,7 @@ def stream_worker(settings: Settings, *, member: str, web_port: int | None, step
     run(
         stream,
         bootstrap,
-        Pipeline(stream, sink, letters, step=step),
+        Pipeline(stream, sink, letters, step=step, committer=ThreadPoolExecutor(1, "commits")),
         member=member,
         web_port=web_port,
         data_folder=home.run / "faust",

@@ -143,24 +143,6 @@ def decode_json(value: bytes) -> JsonReading:
         raise PoisonMessage("bad_json", str(error)) from error
 
 
-def decode_json_run(values: Sequence[bytes]) -> list[JsonReading] | None:
-    """Many JSON messages in one call, or None where one of them is doubtful and each has to be decoded by itself.
-
-    A newline between two values can be no part of either, so that one line too many or too few shows at once.
-    """
-    joined = b"\n".join(values)
-    breaks = len(values) - 1
-    if not joined.startswith(b"{") or joined.count(b"\n") != breaks or joined.count(b"\n{") != breaks:
-        return None
-    try:
-        if not joined.isascii():
-            joined.decode()
-        rows = _json_decoder.decode_lines(joined)
-    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
-        return None
-    return rows if len(rows) == len(values) else None
-
-
 def columns_of(rows: Sequence[JsonReading]) -> pa.RecordBatch:
     """Decoded JSON readings as columns, in their order."""
     return pa.RecordBatch.from_arrays(

@@ -12,8 +12,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from ingestion.checkpoint import annotated, annotation
-from ingestion.intake import Record
+from ingestion.records import Records
 
 REPLAY_OF = "replay-of"
 """Header of a replayed message: `<dead-letter topic>/<partition>/<offset>`."""
@@ -107,15 +109,14 @@ class CountedLetters:
                 for offset in range(start, end):
                     self.add(LetterId(partition, offset))
 
-    def pick(self, messages: Sequence[Record], topic: str) -> Sequence[Record]:
-        """The messages without the replays of letters that are in the set; those that are picked are in it afterwards.
+    def pick(self, records: Records, topic: str) -> Records:
+        """The records without the replays of letters that are in the set; those that are picked are in it afterwards.
 
         topic  the dead-letter topic
         """
-        again = set()
-        for place, message in enumerate(messages):
-            if message.headers:
-                letter = letter_of(message.headers, topic)
-                if letter is not None and not self.add(letter):
-                    again.add(place)
-        return messages if not again else [held for place, held in enumerate(messages) if place not in again]
+        again = []
+        for place, headers in sorted(records.headers.items()):
+            letter = letter_of(headers, topic)
+            if letter is not None and not self.add(letter):
+                again.append(place)
+        return records if not again else records.at(np.delete(np.arange(len(records)), again))

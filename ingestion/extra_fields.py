@@ -6,7 +6,7 @@ declared makes the reading a dead letter of this stream alone: other streams do 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.definition import ExtraField, FieldType, StreamDefinition
-from ingestion.intake import DeadLetter, Intake, Message, Record
+from ingestion.intake import DeadLetter, Intake
+from ingestion.records import Message, Record
 
 WRONG_FIELD = "wrong_field"
 
@@ -45,7 +46,7 @@ class _Run:
     is_whole: bool
 
 
-def with_fields(partition: int, messages: Sequence[Record], intake: Intake, definition: StreamDefinition) -> Intake:
+def with_fields(partition: int, messages: Iterable[Record], intake: Intake, definition: StreamDefinition) -> Intake:
     """The intake with a column more for each declared field, without the readings whose fields are of other types."""
     fields = definition.fields
     columns: dict[str, list[Any]] = {field.name: [] for field in fields}
@@ -89,7 +90,7 @@ def _appended(readings: pa.RecordBatch, field: ExtraField, values: Sequence[Any]
     )
 
 
-def _runs(messages: Sequence[Record], intake: Intake) -> list[_Run]:
+def _runs(messages: Iterable[Record], intake: Intake) -> list[_Run]:
     by_offset = {message.offset: message for message in messages}
     refused: dict[int, set[int]] = {}
     for letter in intake.dead_letters:

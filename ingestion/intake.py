@@ -6,10 +6,11 @@ with the clock on the wall.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,48 +24,17 @@ from ingestion.codec import (
     columns_of,
     decode_arrow,
     decode_json,
-    decode_json_run,
     to_microseconds,
 )
 from ingestion.errors import PoisonMessage
+from ingestion.flat_json import decode_values
+from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_MOMENT = to_microseconds(datetime(9999, 12, 1, tzinfo=UTC))
 LARGEST_VALUE = 1e150
 """Beyond it the sum of squares overflows; no quantity of a machine comes near."""
-
-
-class Record(Protocol):
-    """One Kafka record of a partition, as a client has it: taken as it is, since a copy of each would cost the most.
-
-    timestamp  milliseconds since the epoch; None or -1 where the record has none
-    """
-
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def timestamp(self) -> int | None: ...
-
-    @property
-    def key(self) -> bytes | None: ...
-
-    @property
-    def value(self) -> bytes | None: ...
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-class Message(NamedTuple):
-    """A Record to keep. `timestamp` is -1 where the record has none."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +55,7 @@ class DeadLetter:
 class Intake:
     """Good readings in offset order, and what was refused.
 
-    readings      READING_SCHEMA's columns
+    readings      READING_SCHEMA's columns; `machine_id` and `sensor_id` may be dictionary-encoded
     offsets       of each reading's message
     dead_letters  in offset order
     refused       readings refused, by reason (a whole message counts as one)
@@ -95,6 +65,11 @@ class Intake:
     offsets: npt.NDArray[np.int64]
     dead_letters: Sequence[DeadLetter]
     refused: dict[str, int] = field(default_factory=dict)
+
+    def machines(self) -> list[str]:
+        """Those of the readings."""
+        machines: list[str] = self.readings.column("machine_id").unique().to_pylist()
+        return machines
 
 
 _ROW_FAULTS = (
@@ -108,32 +83,8 @@ _ROW_FAULTS = (
 )
 """What can be wrong with a single row, in the order in which a row's reason is chosen."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Records by column, in offset order."""
-
-    records: Sequence[Record]
-    offsets: npt.NDArray[np.int64]
-    stamps_ms: npt.NDArray[np.int64]
-    keys: list[bytes | None]
-    values: list[bytes | None]
-
-    @classmethod
-    def of(cls, records: Sequence[Record]) -> _Columns:
-        stamps = [record.timestamp for record in records]
-        return cls(
-            records,
-            np.array([record.offset for record in records], np.int64),
-            np.array([-1 if stamp is None else stamp for stamp in stamps] if None in stamps else stamps, np.int64),
-            [record.key for record in records],
-            [record.value for record in records],
-        )
-
-    def message(self, index: int) -> Message:
-        stamp = int(self.stamps_ms[index])
-        headers = self.records[index].headers
-        return Message(int(self.offsets[index]), stamp, self.keys[index], self.values[index], headers)
+_PARTS = 8
+_SMALLEST_PART = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +96,12 @@ class _Decoded:
     letters: list[DeadLetter]
 
 
-def sift(partition: int, records: Sequence[Record], settings: StreamSettings) -> Intake:
-    """Decode the records of one partition (in offset order) and part the good readings from the refused."""
-    columns = _Columns.of(records)
-    decoded = _decoded_at_once(columns, settings) or _decoded_singly(partition, columns, settings)
+def sift(partition: int, records: Records, settings: StreamSettings) -> Intake:
+    """Decode the records of one partition (in offset order) and part the good readings from the refused.
+
+    The ids of the readings are dictionary-encoded where every row is good, since what folds them groups by them.
+    """
+    decoded = _decoded(partition, records, settings)
     letters = decoded.letters
     refused: dict[str, int] = {}
     for letter in letters:
@@ -156,12 +109,13 @@ def sift(partition: int, records: Sequence[Record], settings: StreamSettings) ->
     readings, owner = decoded.readings, decoded.owner
     if readings.num_rows == 0:
         return Intake(readings=readings, offsets=np.empty(0, np.int64), dead_letters=letters, refused=refused)
-    faults = _row_faults(readings, owner, columns, settings)
-    offsets = columns.offsets[owner]
+    coded = _with_coded_ids(readings)
+    faults = _row_faults(coded, owner, records, settings)
+    offsets = records.offsets[owner]
     if not faults.any():
-        return Intake(readings=readings, offsets=offsets, dead_letters=letters, refused=refused)
+        return Intake(readings=coded, offsets=offsets, dead_letters=letters, refused=refused)
 
-    letters += _row_letters(partition, columns, readings, owner, faults)
+    letters += _row_letters(partition, records, readings, owner, faults)
     letters.sort(key=lambda letter: letter.message.offset)
     for code, count in zip(*np.unique(faults[faults > 0], return_counts=True), strict=True):
         reason = _ROW_FAULTS[code - 1]
@@ -170,18 +124,39 @@ def sift(partition: int, records: Sequence[Record], settings: StreamSettings) ->
     return Intake(readings=readings.take(pa.array(good)), offsets=offsets[good], dead_letters=letters, refused=refused)
 
 
-def _decoded_at_once(columns: _Columns, settings: StreamSettings) -> _Decoded | None:
+def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Decoded:
+    """All at once where they are of the usual kind, else in ever smaller parts, so that few odd ones cost little."""
+    at_once = _decoded_at_once(records, settings)
+    if at_once is not None:
+        return at_once
+    size = len(records)
+    if size <= _SMALLEST_PART or _is_arrow(records):
+        return _decoded_singly(partition, records, settings)
+    bounds = np.linspace(0, size, min(_PARTS, 1 + size // _SMALLEST_PART) + 1).astype(int).tolist()
+    ranges = list(itertools.pairwise(bounds))
+    parts = [_decoded(partition, records.at(np.arange(*ends)), settings) for ends in ranges]
+    return _Decoded(
+        pa.concat_batches([part.readings for part in parts]),
+        np.concatenate([part.owner + begin for part, (begin, _) in zip(parts, ranges, strict=True)]),
+        [letter for part in parts for letter in part.letters],
+    )
+
+
+def _is_arrow(records: Records) -> bool:
+    return (records.value(0) or b"")[:4] == ARROW_MAGIC
+
+
+def _decoded_at_once(records: Records, settings: StreamSettings) -> _Decoded | None:
     """Where every record is one sound JSON reading, the usual case; None where they have to be taken one by one."""
-    values = [value for value in columns.values if value is not None]
-    if len(values) != len(columns.values) or not values or values[0][:1] != b"{" or not all(columns.keys):
+    if not len(records) or (records.value_end - records.value_at).max() > settings.max_message_bytes:
         return None
-    if max(map(len, values)) > settings.max_message_bytes:
+    if (records.key_end <= records.key_at).any():
         return None
-    rows = decode_json_run(values)
-    return None if rows is None else _Decoded(columns_of(rows), np.arange(len(rows)), [])
+    readings = decode_values(records)
+    return None if readings is None else _Decoded(readings, np.arange(len(records)), [])
 
 
-def _decoded_singly(partition: int, columns: _Columns, settings: StreamSettings) -> _Decoded:
+def _decoded_singly(partition: int, records: Records, settings: StreamSettings) -> _Decoded:
     parts: list[pa.RecordBatch] = []
     owners: list[npt.NDArray[np.int64]] = []
     run: list[JsonReading] = []
@@ -195,9 +170,9 @@ def _decoded_singly(partition: int, columns: _Columns, settings: StreamSettings)
             run.clear()
             run_owners.clear()
 
-    for index, (key, content) in enumerate(zip(columns.keys, columns.values, strict=True)):
+    for index in range(len(records)):
         try:
-            value = _envelope(key, content, settings.max_message_bytes)
+            value = _envelope(records.key(index), records.value(index), settings.max_message_bytes)
             if value[:4] == ARROW_MAGIC:
                 batch = decode_arrow(value)
                 close_run()
@@ -209,13 +184,20 @@ def _decoded_singly(partition: int, columns: _Columns, settings: StreamSettings)
             else:
                 decode_arrow(value)
         except PoisonMessage as poison:
-            message = columns.message(index)
+            message = records.message(index)
             letters.append(DeadLetter(partition=partition, message=message, reason=poison.reason, detail=poison.detail))
     close_run()
     if not parts:
         return _Decoded(columns_of([]), np.empty(0, np.int64), letters)
     readings = parts[0] if len(parts) == 1 else pa.concat_batches(parts)
     return _Decoded(readings, owners[0] if len(owners) == 1 else np.concatenate(owners), letters)
+
+
+def _with_coded_ids(readings: pa.RecordBatch) -> pa.RecordBatch:
+    columns = {name: readings.column(name) for name in readings.schema.names}
+    for name in ("machine_id", "sensor_id"):
+        columns[name] = columns[name].dictionary_encode()
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _envelope(key: bytes | None, value: bytes | None, longest: int) -> bytes:
@@ -229,26 +211,28 @@ def _envelope(key: bytes | None, value: bytes | None, longest: int) -> bytes:
 
 
 def _row_faults(
-    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], columns: _Columns, settings: StreamSettings
+    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], records: Records, settings: StreamSettings
 ) -> npt.NDArray[np.int8]:
     """Of each row: 0 where it is good, else 1 + the index of its reason in _ROW_FAULTS."""
     value = _filled(readings.column("value"), np.float64, 0.0)
     event = _filled(readings.column("event_time").cast(pa.int64()), np.int64, 0)
-    record_us = columns.stamps_ms[owner] * 1000
+    skew = settings.max_future_skew // _MICROSECOND
     # a producer may set any timestamp; beyond the year 9999 nothing is shown, stored or believed
-    latest = np.minimum(record_us + settings.max_future_skew // _MICROSECOND, _LAST_MOMENT)
+    latest = np.minimum(records.stamps_ms * 1000 + skew, _LAST_MOMENT)[owner]
+    magnitude = np.abs(value)
     masks = (
         _any_null(readings),
         _bad_ids(readings),
-        _key_mismatch(readings, owner, columns.keys),
+        _key_mismatch(readings, owner, records),
         ~np.isfinite(value),
-        np.abs(value) > LARGEST_VALUE,
+        magnitude > LARGEST_VALUE,
         event > latest,
         event < to_microseconds(settings.min_event_time),
     )
     faults = np.zeros(len(owner), np.int8)
     for code in range(len(masks), 0, -1):
-        faults[masks[code - 1]] = code
+        if masks[code - 1].any():
+            faults[masks[code - 1]] = code
     return faults
 
 
@@ -264,29 +248,36 @@ def _any_null(readings: pa.RecordBatch) -> npt.NDArray[np.bool_]:
 def _bad_ids(readings: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     bad = np.zeros(readings.num_rows, bool)
     for name in ("machine_id", "sensor_id"):
-        length = _filled(pc.utf8_length(readings.column(name)), np.int32, 1)
-        bad |= (length == 0) | (length > MAX_ID_LENGTH)
+        column = readings.column(name)
+        length = pc.utf8_length(column.dictionary).to_numpy(zero_copy_only=False)
+        bad_names = np.append((length == 0) | (length > MAX_ID_LENGTH), False)  # the last stands for null
+        if bad_names.any():
+            bad |= bad_names[_filled(column.indices, np.int64, len(length))]
     return bad
 
 
-def _key_mismatch(
-    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], of_records: Sequence[bytes | None]
-) -> npt.NDArray[np.bool_]:
-    keys = pa.array(of_records, pa.binary())
-    same = pc.equal(readings.column("machine_id").cast(pa.binary()), keys.take(pa.array(owner)))
-    matches: npt.NDArray[np.bool_] = pc.fill_null(same, True).to_numpy(zero_copy_only=False)
-    return ~matches
+def _key_mismatch(readings: pa.RecordBatch, owner: npt.NDArray[np.int64], records: Records) -> npt.NDArray[np.bool_]:
+    """Rows whose machine is not their record's key; a null is another fault."""
+    machines = readings.column("machine_id")
+    keys = records.keys().dictionary_encode()
+    names = machines.dictionary.cast(pa.binary())
+    # of each key its number among the machines, or one that no machine has
+    numbers = np.append(_filled(pc.index_in(keys.dictionary, names), np.int64, -2), -2)
+    of_record = numbers[_filled(keys.indices, np.int64, len(keys.dictionary))]
+    of_row = _filled(machines.indices, np.int64, -1)
+    mismatch: npt.NDArray[np.bool_] = (of_record[owner] != of_row) & (of_row >= 0)
+    return mismatch
 
 
 def _row_letters(
     partition: int,
-    columns: _Columns,
+    records: Records,
     readings: pa.RecordBatch,
     owner: npt.NDArray[np.int64],
     faults: npt.NDArray[np.int8],
 ) -> list[DeadLetter]:
     """One letter per message and reason, naming the rows; a message of one bad row is refused as a whole."""
-    sizes = np.bincount(owner, minlength=len(columns.records))
+    sizes = np.bincount(owner, minlength=len(records))
     first = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     bad = np.flatnonzero(faults)
     pairs = owner[bad] * 16 + faults[bad]
@@ -295,7 +286,7 @@ def _row_letters(
     letters = []
     for pair, rows in zip(distinct_pairs, np.split(bad[order], begins[1:]), strict=True):
         index, reason = int(pair) // 16, _ROW_FAULTS[int(pair) % 16 - 1]
-        message = columns.message(index)
+        message = records.message(index)
         whole = (message.value or b"")[:1] == b"{"
         letters.append(
             DeadLetter(

@@ -1,30 +1,41 @@
 """Messages in, committed windows out: what the stream worker does with its partitions, whoever fetches for it.
 
-Knows ports only: no Kafka, no Faust, no files; everything about time comes in through two clocks. One thread at a time.
+Knows ports only: no Kafka, no Faust, no files; everything about time comes in through two clocks. One thread at a time,
+but for `read`, which is pure and may run ahead in another, and for commits, which an executor may make in its own.
 A crash anywhere is safe: what is not committed is folded again, from the position that the sink restores.
+
+A commit is of what was folded when it began. Commits are made one after another, each on top of the one before, and one
+that fails ends the pipeline: the next call raises its error, and nothing later is ever committed.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ingestion.aggregator import Aggregator
 from ingestion.counted_letters import CountedLetters
+from ingestion.errors import TryAgain
 from ingestion.idleness import Idleness
-from ingestion.intake import DeadLetter, Record, sift
+from ingestion.intake import DeadLetter, Intake, sift
 from ingestion.ports import DeadLetterQueue, WindowCommit, WindowSink
 from ingestion.preparation import Preparation
+from ingestion.records import Record, Records
 from ingestion.settings import StreamSettings
 from ingestion.steps import Listener, unheard
 
 log = logging.getLogger(__name__)
+
+
+LONGEST_COMMIT = timedelta(minutes=10)
+"""A commit that takes longer does not come back: the worker gives up, and another folds the same readings again."""
 
 
 class End(NamedTuple):
@@ -34,6 +45,13 @@ class End(NamedTuple):
     answered_at: float
 
 
+class Read(NamedTuple):
+    """Records and what was made of them, ready to be folded."""
+
+    records: Records
+    intake: Intake
+
+
 @dataclass(kw_only=True, slots=True)
 class _Partition:
     aggregator: Aggregator
@@ -41,6 +59,18 @@ class _Partition:
     idleness: Idleness
     letters: CountedLetters
     static_version: str = ""
+
+
+class _AtOnce(Executor):
+    """Runs what is submitted before it returns."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 class Pipeline:
@@ -56,7 +86,9 @@ class Pipeline:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         step: Listener = unheard,
+        committer: Executor | None = None,
     ) -> None:
+        """`committer` (of one thread) makes commits while folding goes on; without one a commit is made at once."""
         self._settings = settings
         self._sink = sink
         self._dead_letters = dead_letters
@@ -66,6 +98,8 @@ class Pipeline:
         self._now = now
         self._monotonic = monotonic
         self._step = step
+        self._committer = committer or _AtOnce()
+        self._commit_running: Future[None] | None = None
         self._partitions: dict[int, _Partition] = {}
         self._forget()
 
@@ -96,7 +130,8 @@ class Pipeline:
         return {partition: held.next_offset for partition, held in self._partitions.items()}
 
     def drop(self) -> None:
-        """Forget all partitions and everything of them that is not committed."""
+        """Forget all partitions and everything of them that is not committed; a commit that has begun is finished."""
+        self.settle()
         self._partitions = {}
         self._forget()
 
@@ -107,32 +142,37 @@ class Pipeline:
 
     # -- readings -----------------------------------------------------------------------------------------------------
 
-    def take(self, partition: int, messages: Sequence[Record]) -> None:
+    def read(self, partition: int, messages: Records | Iterable[Record]) -> Read:
+        """Decode the next messages of a partition, in offset order. Depends on them alone; any thread may do it."""
+        records = messages if isinstance(messages, Records) else Records.of(messages)
+        return Read(records, sift(partition, records, self._settings))
+
+    def take(self, partition: int, messages: Read | Records | Iterable[Record]) -> None:
         """Fold the next messages of a partition, in offset order; those before its position are passed over."""
+        self._raise_failed()
         held = self._partitions[partition]
-        if messages and messages[0].offset < held.next_offset:
-            messages = [message for message in messages if message.offset >= held.next_offset]
-        if not messages:
+        read = messages if isinstance(messages, Read) else self.read(partition, messages)
+        records = held.letters.pick(read.records.since(held.next_offset), self._settings.topics.dead_letters)
+        intake = read.intake if records is read.records else sift(partition, records, self._settings)
+        held.next_offset = max(held.next_offset, read.records.next_offset)
+        if not len(records):
             return
-        next_offset = messages[-1].offset + 1
-        messages = held.letters.pick(messages, self._settings.topics.dead_letters)
-        intake = sift(partition, messages, self._settings)
         if self._preparation is not None:
-            intake = self._preparation.prepare(partition, messages, intake, held.static_version)
+            intake = self._preparation.prepare(partition, records, intake, held.static_version)
         held.aggregator.refuse(intake.refused)
         folded = held.aggregator.fold(intake.readings, intake.offsets)
-        held.next_offset = next_offset
-        held.idleness.heard(intake.readings.column("machine_id").unique().to_pylist(), self._monotonic())
+        held.idleness.heard(intake.machines(), self._monotonic())
 
         self._letters.extend(intake.dead_letters)
         self._keep(folded.windows, folded.late)
         self._dirty.add(partition)
-        self._uncommitted += len(messages) + intake.readings.num_rows
+        self._uncommitted += len(records) + intake.readings.num_rows
         if self._uncommitted >= self._settings.commit_readings:
             self.commit()
 
     def tend(self, ends: Mapping[int, End]) -> None:
         """Close the windows of silent machines, and commit what is due. To be called about each commit interval."""
+        self._raise_failed()
         closed = False
         for partition, end in ends.items():
             held = self._partitions.get(partition)
@@ -146,17 +186,15 @@ class Pipeline:
                 self._keep(held.aggregator.close_idle(silent), self._no_late)
                 self._dirty.add(partition)
                 closed = True
-        # the decision came from a clock: readings that are folded after it must find it committed
+        # the decision came from a clock: readings that are folded after it belong into a later commit
         if closed or self._is_due():
             self.commit()
 
     def commit(self) -> None:
-        """Make everything folded so far durable: dead letters first, then late readings, windows and positions."""
+        """Begin to make everything folded so far durable, after the commit that runs; without an executor: do it."""
+        self.settle()
         if not self._dirty:
             return
-        began = self._monotonic()
-        self._step("commit begun")
-        self._dead_letters.put(self._letters)
         now = self._now()
         static_version = "" if self._preparation is None else self._preparation.newest()
         checkpoints = []
@@ -165,27 +203,51 @@ class Pipeline:
             saved = held.aggregator.save(held.next_offset, now)
             state = held.letters.written_into(saved.state)
             if self._preparation is not None:
+                # what is folded from here on goes with this commit: whoever reads it again finds the same version
                 state = self._preparation.written_into(state, static_version)
+                held.static_version = static_version
             checkpoints.append(replace(saved, state=state))
         windows = pa.concat_tables([self._no_windows, *self._windows])
         late = pa.concat_tables([self._no_late, *self._late])
-        self._sink.commit(WindowCommit(windows=windows, late=late, checkpoints=checkpoints))
+        commit = WindowCommit(windows=windows, late=late, checkpoints=checkpoints)
+        letters, size = self._letters, self._uncommitted
+        self._forget()
+        self._commit_running = self._committer.submit(self._store, commit, letters, size)
+        self._raise_failed()
+
+    def settle(self) -> None:
+        """Wait for the commit that runs. Raises what made it fail, from then on each time."""
+        if self._commit_running is not None:
+            try:
+                self._commit_running.result(LONGEST_COMMIT.total_seconds())
+            except TimeoutError as error:
+                if self._commit_running.done():
+                    raise
+                raise TryAgain(f"waited {LONGEST_COMMIT} for a commit to end") from error
+            self._commit_running = None
+
+    def _store(self, commit: WindowCommit, letters: Sequence[DeadLetter], size: int) -> None:
+        """Dead letters first, then late readings, windows and positions."""
+        began = self._monotonic()
+        self._step("commit begun")
+        self._dead_letters.put(letters)
+        self._sink.commit(commit)
         self._step("committed")
-        for partition in self._dirty:
-            # from here on only: who reads again what was committed before must find what it was joined with
-            self._partitions[partition].static_version = static_version
         log.info(
             "committed %d windows, %d late readings, %d dead letters of %d messages and readings in %.0f ms",
-            windows.num_rows,
-            late.num_rows,
-            len(self._letters),
-            self._uncommitted,
+            commit.windows.num_rows,
+            commit.late.num_rows,
+            len(letters),
+            size,
             (self._monotonic() - began) * 1000,
         )
-        self._forget()
+
+    def _raise_failed(self) -> None:
+        if self._commit_running is not None and self._commit_running.done():
+            self.settle()
 
     def _is_due(self) -> bool:
-        if not self._dirty:
+        if not self._dirty or self._commit_running is not None:
             return False
         waited = self._monotonic() - self._committed_at
         if self._windows or self._late or self._letters:

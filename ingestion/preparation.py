@@ -5,7 +5,7 @@ The built-in stream has none of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -17,7 +17,8 @@ from ingestion.checkpoint import annotated, annotation
 from ingestion.definition import StreamDefinition
 from ingestion.errors import InvalidInput
 from ingestion.extra_fields import with_fields
-from ingestion.intake import Intake, Record
+from ingestion.intake import Intake
+from ingestion.records import Record
 
 _STATIC, _DEFINITION = "static_version", "definition"
 
@@ -76,7 +77,7 @@ class Preparation:
     def written_into(self, state: bytes, version: str) -> bytes:
         return annotated(annotated(state, _DEFINITION, self.definition.fingerprint), _STATIC, version)
 
-    def prepare(self, partition: int, messages: Sequence[Record], intake: Intake, version: str) -> Intake:
+    def prepare(self, partition: int, messages: Iterable[Record], intake: Intake, version: str) -> Intake:
         """The intake of these messages with the definition's columns, without the readings that are filtered out."""
         if self.definition.fields:
             intake = with_fields(partition, messages, intake, self.definition)

@@ -10,10 +10,10 @@ from kafka.partitioner.default import murmur2
 
 from ingestion.counted_letters import LetterId, replay_header
 from ingestion.errors import InvalidInput, TryAgain
-from ingestion.intake import Record
 from ingestion.kafka.dead_letters import letter_producer
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
 from ingestion.letter import Letter
+from ingestion.records import Record
 
 
 class KafkaLetterTopic:

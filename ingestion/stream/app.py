@@ -18,7 +18,11 @@ from yarl import URL
 from ingestion.pipeline import Pipeline
 from ingestion.settings import StreamSettings
 from ingestion.stream import compression, fetching
+from ingestion.stream.lean_process import become_lean
 from ingestion.stream.transport import BatchHandler, BatchTransport
+
+LARGEST_PARTITION_FETCH = 2 * 1024 * 1024
+"""Bytes of one partition in an answer of the broker, as they lie there: compressed."""
 
 
 class _ConsumerOnly(BootStrategy):
@@ -72,11 +76,10 @@ def build(
         worker_redirect_stdouts=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=member,
-        consumer_max_fetch_size=2 * 1024 * 1024,
+        consumer_max_fetch_size=LARGEST_PARTITION_FETCH,
         broker_session_timeout=session,
         broker_heartbeat_interval=min(3.0, session / 3),
         broker_request_timeout=90.0,
-        broker_max_poll_records=20_000,
         broker_check_crcs=True,
         stream_wait_empty=False,
         TableManager=_NoTables,
@@ -107,6 +110,7 @@ def run(
 
     `readiness` is written after the first assignment, once the lake's positions have been sought.
     """
+    become_lean()
     readiness.unlink(missing_ok=True)
     data_folder.mkdir(parents=True, exist_ok=True)
 

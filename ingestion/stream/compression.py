@@ -1,4 +1,4 @@
-"""Decompression of Kafka's record batches for aiokafka, by libraries that are here already.
+"""Decompression of Kafka's record batches by libraries that are here already.
 
 aiokafka asks one optional package (cramjam) for lz4, zstd and snappy. pyarrow and lz4 do the same work, so that their
 decompressors are put in that package's place, where it is missing.
@@ -6,11 +6,35 @@ decompressors are put in that package's place, where it is missing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import aiokafka.codec
 import lz4.frame
 import pyarrow as pa
+from aiokafka.errors import CorruptRecordException
+
+_CODECS: Mapping[int, Callable[[Any], bytes]] = {
+    0: bytes,
+    1: aiokafka.codec.gzip_decode,
+    2: aiokafka.codec.snappy_decode,
+    3: lz4.frame.decompress,
+    4: aiokafka.codec.zstd_decode,
+}
+"""By Kafka's numbers."""
+
+
+def decompressed(codec: int, payload: memoryview) -> bytes:
+    """The bytes that were compressed with Kafka's codec of this number. Raises CorruptRecordException."""
+    install()
+    decompress = _CODECS.get(codec)
+    if decompress is None:
+        raise CorruptRecordException(f"compression {codec} is unknown; {', '.join(map(str, _CODECS))} are known")
+    try:
+        return decompress(payload)
+    except Exception as error:
+        raise CorruptRecordException(f"a batch cannot be decompressed: {error}") from error
 
 
 def install() -> None:

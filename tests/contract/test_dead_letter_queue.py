@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from ingestion.intake import DeadLetter, Message
+from ingestion.intake import DeadLetter
 from ingestion.kafka.dead_letters import KafkaDeadLetterQueue
 from ingestion.ports import DeadLetterQueue
+from ingestion.records import Message
 from tests.contract.streams import MemoryLetters, Store
 from tests.stream_process import StreamStack
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ingestion.codec import REASONS, decode, encode_batch, encode_reading
 from ingestion.errors import PoisonMessage
-from ingestion.intake import Message, sift
+from ingestion.intake import sift
 from ingestion.reading import READING_SCHEMA, Reading, to_record_batch
+from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 from tests.effort import examples
 
@@ -81,7 +82,7 @@ def test_damage_is_refused_with_a_known_reason(value: bytes) -> None:
 def test_the_intake_accounts_for_every_message(messages: list[tuple[bytes | None, bytes]]) -> None:
     stamp = int((datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=1)).timestamp() * 1000)
     sent = [Message(offset, stamp, key, value) for offset, (key, value) in enumerate(messages)]
-    intake = sift(0, sent, StreamSettings())
+    intake = sift(0, Records.of(sent), StreamSettings())
     seen = set(intake.offsets.tolist()) | {letter.message.offset for letter in intake.dead_letters}
     for message in sent:
         if message.offset not in seen:

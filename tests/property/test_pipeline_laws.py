@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from ingestion.aggregator import Aggregator
 from ingestion.checkpoint import unpack
 from ingestion.codec import encode_batch, encode_reading
-from ingestion.intake import Message
 from ingestion.pipeline import End, Pipeline
 from ingestion.reading import Reading, to_record_batch
+from ingestion.records import Message
 from ingestion.settings import StreamSettings
 from ingestion.window import WindowSpec
 from tests.contract.streams import Crash, MemoryLetters, MemorySink, PositionFirstSink, Store

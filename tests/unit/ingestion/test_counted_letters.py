@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ingestion.checkpoint import Counters, Progress, State, pack, unpack
 from ingestion.counted_letters import CountedLetters, LetterId, letter_of, replay_header
-from ingestion.intake import Message
+from ingestion.records import Message, Records
 
 HEAD = Progress(
     partition=0,
@@ -65,10 +65,10 @@ def test_sets_are_joined() -> None:
 def test_each_letter_is_picked_once() -> None:
     letters = CountedLetters()
     mark = replay_header("dead", LetterId(1, 4))
-    messages = [replay(0), replay(1, mark), replay(2, ("other", b"x")), replay(3, mark)]
-    assert [m.offset for m in letters.pick(messages, "dead")] == [0, 1, 2]
-    assert [m.offset for m in letters.pick([replay(4, mark), replay(5)], "dead")] == [5]
-    untouched = [replay(6), replay(7)]
+    records = Records.of([replay(0), replay(1, mark), replay(2, ("other", b"x")), replay(3, mark)])
+    assert letters.pick(records, "dead").offsets.tolist() == [0, 1, 2]
+    assert letters.pick(Records.of([replay(4, mark), replay(5)]), "dead").offsets.tolist() == [5]
+    untouched = Records.of([replay(6), replay(7)])
     assert letters.pick(untouched, "dead") is untouched
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from ingestion.codec import REASONS, encode_batch, encode_reading
 from ingestion.extra_fields import WRONG_FIELD, with_fields
-from ingestion.intake import Intake, Message, sift
+from ingestion.intake import Intake, sift
 from ingestion.reading import Reading, to_record_batch
+from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 from tests.streams import a_definition
 
@@ -41,7 +42,7 @@ def as_arrow(offset: int, values: list[float], **columns: pa.Array) -> Message:
 
 
 def taken(*messages: Message) -> Intake:
-    return with_fields(3, messages, sift(3, messages, StreamSettings()), DEFINITION)
+    return with_fields(3, messages, sift(3, Records.of(messages), StreamSettings()), DEFINITION)
 
 
 def test_fields_of_json_messages_are_null_where_absent() -> None:

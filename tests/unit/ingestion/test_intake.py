@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingestion.codec import REASONS, encode_batch, encode_reading
-from ingestion.intake import Intake, Message, sift
+from ingestion.intake import Intake, sift
 from ingestion.reading import Reading, to_record_batch
+from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -22,7 +23,8 @@ def reading(value: float = 1.0, *, machine: str = "m", sensor: str = "m/a", at: 
 
 
 def sifted(*values: bytes | None, key: bytes | None = b"m") -> Intake:
-    return sift(3, [Message(10 + place, STAMP, key, value) for place, value in enumerate(values)], SETTINGS)
+    records = Records.of([Message(10 + place, STAMP, key, value) for place, value in enumerate(values)])
+    return sift(3, records, SETTINGS)
 
 
 def batch(rows: Sequence[Reading]) -> bytes:
@@ -109,5 +111,5 @@ def test_letters_come_in_the_order_of_offsets() -> None:
 
 
 def test_a_record_without_a_believable_timestamp_makes_nothing_believable() -> None:
-    intake = sift(0, [Message(0, -1, b"m", encode_reading(reading()))], SETTINGS)
+    intake = sift(0, Records.of([Message(0, -1, b"m", encode_reading(reading()))]), SETTINGS)
     assert [letter.reason for letter in intake.dead_letters] == ["future_time"]

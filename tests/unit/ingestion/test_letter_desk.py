@@ -10,9 +10,9 @@ import pytest
 
 from ingestion.counted_letters import CountedLetters, LetterId, replay_header
 from ingestion.errors import InvalidInput, TryAgain
-from ingestion.intake import Message
 from ingestion.letter import Letter
 from ingestion.letter_desk import Decision, LetterDesk, open_letters
+from ingestion.records import Message, Records
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -43,7 +43,8 @@ class World:
     def stream(self) -> None:
         """The worker folds what was published since."""
         for partition, message in self.readings:
-            self.taken += [(partition, one) for one in self.counted.pick([message], "dead")]
+            if len(self.counted.pick(Records.of([message]), "dead")):
+                self.taken.append((partition, message))
         self.readings = []
 
 

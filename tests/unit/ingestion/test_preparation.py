@@ -14,10 +14,10 @@ import pytest
 from ingestion.codec import encode_reading
 from ingestion.definition import StreamDefinition
 from ingestion.errors import InvalidInput
-from ingestion.intake import Message
 from ingestion.pipeline import Pipeline
 from ingestion.preparation import Preparation, Prepared
 from ingestion.reading import Reading
+from ingestion.records import Message
 from ingestion.settings import StreamSettings
 from tests.contract.streams import MemoryLetters, MemorySink, Store
 from tests.streams import a_definition

@@ -1,0 +1,109 @@
+"""Many messages decoded in one call mean what each means by itself."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingestion.codec import columns_of, decode_json
+from ingestion.errors import PoisonMessage
+from ingestion.flat_json import decode_values
+from ingestion.intake import sift
+from ingestion.records import Message, Records
+from ingestion.settings import StreamSettings
+from tests.effort import examples
+
+time = st.one_of(
+    st.datetimes(min_value=datetime(1, 1, 1), timezones=st.just(UTC)).map(
+        lambda moment: moment.isoformat().replace("+00:00", "Z")
+    ),
+    st.sampled_from(
+        [
+            "2026-03-01T08:15:30.5Z",
+            "2026-03-01T08:15:30.1234567Z",
+            "2026-03-01T08:15:30+02:00",
+            "2026-03-01 08:15:30Z",
+            "2026-03-01t08:15:30z",
+            "2026-03-01T08:15:60Z",
+            "2026-02-29T08:15:30Z",
+            "2026-03-01T24:00:00Z",
+            "2026-03-01T08:15:30.Z",
+            "2026-03-01T08:15:30",
+            "2026-03-01",
+            "20260301T081530.000Z",
+            "2026-03-01T08:15:30,5Z",
+            "-026-03-01T08:15:30Z",
+        ]
+    ),
+    st.text(alphabet="0123456789-:.TZ+ ", min_size=19, max_size=28),
+).map(json.dumps)
+number = st.one_of(
+    st.floats().map(repr),
+    st.integers(-(2**70), 2**70).map(str),
+    st.sampled_from(
+        ["-0", "01", "+1", "1.", ".5", "1e400", "-1E-5", "NaN", "Infinity", "1.0", "0x1", "null", '"1"', "[1]"]
+    ),
+)
+text = st.one_of(
+    st.text(max_size=4).map(json.dumps), st.sampled_from(['"m"', '"a\\u0000b"', "null", "7", '"{"', '"\t"'])
+)
+field = st.one_of(
+    st.tuples(st.just('"machine_id"'), text),
+    st.tuples(st.just('"sensor_id"'), text),
+    st.tuples(st.just('"event_time"'), time),
+    st.tuples(st.just('"value"'), number),
+    st.tuples(st.just('"unit"'), text),
+    st.tuples(st.just('"sequence"'), number),
+    st.tuples(text, st.sampled_from(["true", "{}", "[]", "tru", "1", '"x"', "nul"])),
+)
+usual = st.tuples(
+    text.map(lambda held: ('"machine_id"', held)),
+    text.map(lambda held: ('"sensor_id"', held)),
+    time.map(lambda held: ('"event_time"', held)),
+    number.map(lambda held: ('"value"', held)),
+).map(list)
+spaced = st.sampled_from([",", " ,", ", ", ",\n", ",\t"])
+message = st.one_of(
+    st.tuples(st.tuples(usual, st.lists(field, max_size=2)).map(lambda both: both[0] + both[1]), spaced).map(
+        lambda both: "{" + both[1].join(f"{name}:{held}" for name, held in both[0]) + "}"
+    ),
+    st.sampled_from(["{}", "{}{}", '{"x":{}', "{", "}", '{"a":1}\n{"a":1}', " {}", "{} "]),
+).map(str.encode)
+GOOD = (
+    b'{"machine_id":"m","sensor_id":"m/a","event_time":"2026-03-01T08:15:30.25Z","value":1.5,"unit":"bar","sequence":3}'
+)
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(st.lists(st.one_of(message, st.just(GOOD)), min_size=1, max_size=4))
+def test_what_is_decoded_together_means_what_each_means(values: list[bytes]) -> None:
+    found = decode_values(Records.of([Message(place, 0, b"m", value) for place, value in enumerate(values)]))
+    if found is None:
+        return
+    try:
+        singly = columns_of([decode_json(value) for value in values])
+    except PoisonMessage as poison:
+        raise AssertionError(f"together they are read as {found.to_pylist()}") from poison
+    assert found.equals(singly)
+
+
+@settings(max_examples=examples(50), deadline=None)
+@given(st.lists(st.one_of(message, st.just(GOOD)), min_size=1, max_size=4), st.integers(60, 200))
+def test_neighbours_change_nothing(values: list[bytes], good: int) -> None:
+    stamp = int(datetime(2026, 3, 1, 9, tzinfo=UTC).timestamp() * 1000)
+    messages = [
+        Message(place, stamp, b"m", value) for place, value in enumerate([GOOD] * good + values + [GOOD] * good)
+    ]
+    together = sift(0, Records.of(messages), StreamSettings())
+    apart = [sift(0, Records.of([message]), StreamSettings()) for message in messages]
+    assert together.readings.to_pylist() == [row for intake in apart for row in intake.readings.to_pylist()]
+    assert together.dead_letters == [letter for intake in apart for letter in intake.dead_letters]
+
+
+def test_usual_messages_are_decoded_together() -> None:
+    found = decode_values(Records.of([Message(place, 0, b"m", GOOD) for place in range(3)]))
+    assert found is not None
+    assert found.equals(columns_of([decode_json(GOOD)] * 3))
