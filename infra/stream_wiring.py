@@ -6,6 +6,7 @@ Imports are inside, so that a process loads only what it runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,10 +99,12 @@ def stream_worker(settings: Settings, definition: StreamDefinition, *, member: s
         late=tables.late,
         step=step,
     )
+    letters = _letters(settings, definition, bootstrap)
+    commits = ThreadPoolExecutor(1, "commits")
     run(
         stream,
         bootstrap,
-        Pipeline(stream, sink, _letters(settings, definition, bootstrap), preparation=prepared, step=step),
+        Pipeline(stream, sink, letters, preparation=prepared, step=step, committer=commits),
         member=member,
         web_port=None,
         data_folder=home.run / f"faust-{definition.name}",
