@@ -138,6 +138,8 @@ def _keys_at(kind: type[Spec], loc: tuple[str | int, ...]) -> set[str]:
             models = [m for a in tagged for m in _models_in(a)] or models
         elif isinstance(part, str):
             fields = [m.model_fields[part] for m in models if part in m.model_fields]
+            if not fields:
+                continue  # a name that the author chose, such as a step's
             annotations = [a for f in fields for a in (*_members(f.annotation), *f.metadata)]
             models = [m for f in fields for m in _models_in(f.annotation)]
     return {field.alias or name for model in models for name, field in model.model_fields.items()}
