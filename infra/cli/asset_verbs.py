@@ -1,4 +1,4 @@
-"""The verbs that models, data assets and environments share: show, list, update, archive, restore."""
+"""The verbs that models, data, environments and components share: show, list, update, archive, restore."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ version_option = click.option("-v", "--version", help="Its version.")
 label_option = click.option("-l", "--label", help="In place of a version; only latest.")
 
 
-def add_asset_verbs(noun: Noun, of: Callable[[TidemillClient], AssetsClient], *, has_stage: bool = False) -> None:
+def add_asset_verbs(
+    noun: Noun,
+    of: Callable[[TidemillClient], AssetsClient],
+    *,
+    has_stage: bool = False,
+    has_display_name: bool = False,
+) -> None:
     """Give a noun its verbs; `of` takes the noun's part of the client."""
     _add_show(noun, of)
     _add_list(noun, of, has_stage=has_stage)
-    _add_update(noun, of, has_stage=has_stage)
+    _add_update(noun, of, has_stage=has_stage, has_display_name=has_display_name)
     _add_archive(noun, of)
 
 
@@ -60,7 +66,9 @@ def _add_list(noun: Noun, of: Callable[[TidemillClient], AssetsClient], *, has_s
     noun.command("list", help=text)(list_)
 
 
-def _add_update(noun: Noun, of: Callable[[TidemillClient], AssetsClient], *, has_stage: bool) -> None:
+def _add_update(
+    noun: Noun, of: Callable[[TidemillClient], AssetsClient], *, has_stage: bool, has_display_name: bool
+) -> None:
     @name_option
     @version_option
     @label_option
@@ -73,19 +81,22 @@ def _add_update(noun: Noun, of: Callable[[TidemillClient], AssetsClient], *, has
         changes: Changes,
         description: str | None,
         stage: str | None = None,
+        display_name: str | None = None,
     ) -> Any:
         from scoring.specs.document import Document
 
         with connected() as client:
             shown = of(client).show(name, chosen_version(version, label))
             document = changes.applied(Document(value=shown))
-            for key, value in (("description", description), ("stage", stage)):
+            for key, value in (("description", description), ("stage", stage), ("display_name", display_name)):
                 if value is not None:
-                    document = document.with_value((key,), value, origin=f"--{key}")
+                    document = document.with_value((key,), value, origin=f"--{key.replace('_', '-')}")
             return of(client).update(name, shown["version"], document.value)
 
     if has_stage:
         update = click.option("-s", "--stage", help="Its stage in your own process, such as Production.")(update)
+    if has_display_name:
+        update = click.option("--display-name", help="Its name for people.")(update)
     text = (
         "Change what is said about a version; what it holds never changes.\n\n"
         f"Example: tidemill {noun.name} update -n pumps -v 1 --set description=checked tags.owner=ops"

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "model": Entry("infra.cli.model:model", "Registered models."),
     "data": Entry("infra.cli.data:data", "Data assets: files and folders that jobs read."),
     "environment": Entry("infra.cli.environment:environment", "Environments: what scoring scripts need installed."),
+    "component": Entry("infra.cli.component:component", "Components: steps of pipelines, and pipelines."),
     "datastore": Entry("infra.cli.datastore:datastore", "Datastores: names of folders."),
     "batch-endpoint": Entry("infra.cli.batch_endpoint:batch_endpoint", "Batch endpoints: create, invoke, …"),
     "batch-deployment": Entry("infra.cli.batch_deployment:batch_deployment", "Deployments of a batch endpoint."),

@@ -1,4 +1,4 @@
-"""Models, data assets and environments: versions that never change."""
+"""Models, data assets, environments and components: versions that never change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.archive import unpack
 
 
 class AssetsClient:
-    """What the three nouns share. `version` is a version, or `latest`."""
+    """What the four nouns share. `version` is a version, or `latest`."""
 
     prefix: str
 
@@ -114,3 +114,9 @@ class EnvironmentsClient(AssetsClient):
         from scoring.specs.document import read_document
 
         return {**given, "conda_file": dict(read_document(conda).value)}
+
+
+class ComponentsClient(AssetsClient):
+    """Components: steps of pipelines, and pipelines."""
+
+    prefix = "/components"

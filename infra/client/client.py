@@ -8,7 +8,7 @@ from typing import Self
 import httpx2
 
 from infra.client.address import service_token
-from infra.client.assets import DataClient, EnvironmentsClient, ModelsClient
+from infra.client.assets import ComponentsClient, DataClient, EnvironmentsClient, ModelsClient
 from infra.client.batch_deployments import BatchDeploymentsClient
 from infra.client.batch_endpoints import BatchEndpointsClient
 from infra.client.compute import ComputeClient
@@ -49,6 +49,7 @@ class TidemillClient:
         self.models = ModelsClient(self._connection)
         self.data = DataClient(self._connection)
         self.environments = EnvironmentsClient(self._connection)
+        self.components = ComponentsClient(self._connection)
         self.datastores = DatastoresClient(self._connection)
         self.batch_endpoints = BatchEndpointsClient(self._connection)
         self.batch_deployments = BatchDeploymentsClient(self._connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
@@ -23,7 +23,7 @@ from scoring.components.templates import wrong_in_path
 from scoring.errors import InvalidInput
 from scoring.specs.declarations import (
     InputTypeName,
-    Literals,
+    LiteralField,
     OutputTypeName,
     PortName,
     nothing_is_default,
@@ -40,11 +40,13 @@ from scoring.specs.validation import Spec, refuse
 class _Given(Spec):
     """The long form: data by its path, a literal by `value` (or `default`, as Azure's files have it)."""
 
+    IGNORED: ClassVar[frozenset[str]] = frozenset({"description"})
+
     type: InputTypeName | None = None
     path: Annotated[str, Field(max_length=4096)] | None = None
     mode: InputMode | None = None
-    value: Literals = None
-    default: Literals = None
+    value: LiteralField = None
+    default: LiteralField = None
     description: Text | None = None
 
     @model_validator(mode="after")
@@ -75,8 +77,9 @@ class _Given(Spec):
     def given(self) -> Value:
         if self.path is not None:
             return DataReference(path=self.path, type=_kind(self.type), mode=self.mode)
-        assert self.type is not None
         literal = self.default if self.value is None else self.value
+        assert self.type is not None
+        assert literal is not None
         return LiteralValue(value=InputDeclaration(type=ValueType(self.type)).literal(literal))
 
 
@@ -152,6 +155,8 @@ JobInput = Annotated[
 class OutputTargetSpec(Spec):
     """Where an output goes; a text alone is its path, or in a step `${{parent.outputs.NAME}}`."""
 
+    IGNORED: ClassVar[frozenset[str]] = frozenset({"description"})
+
     type: OutputTypeName | None = None
     path: Annotated[str, Field(max_length=4096)] | None = None
     mode: OutputMode | None = None
@@ -211,7 +216,8 @@ class JobOutputTargetSpec(OutputTargetSpec):
         return self
 
 
-def _path_alone(value: Any) -> Any:
+def path_alone(value: Any) -> Any:
+    """A text in place of the keys of an output is its path."""
     return {"path": value} if isinstance(value, str) else nothing_is_default(value)
 
 
@@ -225,10 +231,10 @@ def _listed(value: Any) -> Any:
 StepInputs = Annotated[dict[PortName, StepInput], BeforeValidator(_listed)]
 JobInputs = Annotated[dict[PortName, JobInput], BeforeValidator(_listed)]
 StepOutputs = Annotated[
-    dict[PortName, Annotated[OutputTargetSpec, BeforeValidator(_path_alone)]], BeforeValidator(nothing_is_default)
+    dict[PortName, Annotated[OutputTargetSpec, BeforeValidator(path_alone)]], BeforeValidator(nothing_is_default)
 ]
 JobOutputs = Annotated[
-    dict[PortName, Annotated[JobOutputTargetSpec, BeforeValidator(_path_alone)]], BeforeValidator(nothing_is_default)
+    dict[PortName, Annotated[JobOutputTargetSpec, BeforeValidator(path_alone)]], BeforeValidator(nothing_is_default)
 ]
 
 

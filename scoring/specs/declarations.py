@@ -42,7 +42,15 @@ def _name(name: str) -> str:
 PortName = Annotated[str, AfterValidator(_name)]
 """The name of an input, an output or a step: what an expression can name."""
 
-Literals = Annotated[Any, BeforeValidator(scalar)]
+
+def _given(value: Any) -> Scalar:
+    literal = scalar(value)
+    if literal is None:
+        raise refuse("found nothing, wanted a text, a number, or true or false")
+    return literal
+
+
+LiteralField = Annotated[Scalar | None, BeforeValidator(scalar)]
 
 DataTypeName = Literal["uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model", "path"]
 OutputTypeName = Annotated[DataTypeName, BeforeValidator(_output_type)]
@@ -68,11 +76,11 @@ class InputDeclarationSpec(Spec):
     """One input of a component."""
 
     type: InputTypeName
-    default: Literals = None
+    default: LiteralField = None
     optional: bool = False
     min: float | None = None
     max: float | None = None
-    enum: Annotated[list[Literals], Field(max_length=1000)] | None = None
+    enum: Annotated[list[Annotated[Scalar, BeforeValidator(_given)]], Field(max_length=1000)] | None = None
     mode: InputMode | None = None
     description: Text | None = None
 

@@ -57,7 +57,7 @@ class LimitsSpec(Spec):
 class StepCommon(Spec):
     """Keys of every step; some are taken only so that files written for Azure need no change."""
 
-    IGNORED: ClassVar[frozenset[str]] = frozenset({"services", "identity", "queue_settings", "distribution"})
+    IGNORED: ClassVar[frozenset[str]] = frozenset({"services", "identity", "queue_settings", "distribution", "comment"})
 
     inputs: StepInputs = Field(default_factory=dict)
     outputs: StepOutputs = Field(default_factory=dict)

@@ -57,6 +57,14 @@ AZURE = {
         "archive": "-n/--name -v/--version -l/--label", "restore": "-n/--name -v/--version -l/--label",
         "share": "",
     },
+    "component": {
+        "create": "-f/--file -n/--name -v/--version --set --skip-validation",
+        "show": "-n/--name -v/--version -l/--label",
+        "list": "-n/--name -r/--max-results --archived-only --include-archived",
+        "update": "-n/--name -v/--version -l/--label --set --add --remove --force-string",
+        "archive": "-n/--name -v/--version -l/--label", "restore": "-n/--name -v/--version -l/--label",
+        "share": "",
+    },
     "datastore": {
         "create": "-f/--file -n/--name --set", "show": "-n/--name", "list": "-r/--max-results",
         "delete": "-n/--name -y/--yes", "update": "-n/--name -f/--file --set --add --remove --force-string",

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from infra.cli.main import root as tidemill
+from scoring.components.component import CommandComponent, Component, PipelineComponent, Step
 from scoring.errors import InvalidInput
 from scoring.model import ModelReference
+from scoring.specs import document as loaded
+from scoring.specs.bound import OutputTargetSpec, StepInput, bindings, path_alone
+from scoring.specs.component import CommandComponentSpec, ParallelComponentSpec
+from scoring.specs.component_values import command_job, component_value, pipeline_job
 from scoring.specs.compute import ComputeSpec
 from scoring.specs.data import DataSpec
 from scoring.specs.datastore import DATASTORE_SPECS, parse_datastore
+from scoring.specs.declarations import InputDeclarationSpec, OutputDeclarationSpec
 from scoring.specs.deployment import ModelDeploymentSpec, parse_deployment
 from scoring.specs.document import load_document
 from scoring.specs.endpoint import EndpointSpec
@@ -25,12 +31,18 @@ from scoring.specs.environment import EnvironmentSpec, InlineEnvironment, RouteS
 from scoring.specs.invocation import InvocationSpec
 from scoring.specs.job_input import InputSpec, OutputSpec
 from scoring.specs.model import InlineModel, ModelSpec
+from scoring.specs.pipeline import CommandStep, ComponentStep, ParallelStep, PipelineComponentSpec, parse_inline
+from scoring.specs.pipeline_deployment import PipelineDeploymentSpec, parse_pipeline_deployment
+from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
 from scoring.specs.schedule import ScheduleSpec, parse_schedule
 from scoring.specs.validation import Spec, parse
 from tests.architecture.page_tables import Row, codes, tables
 
 Document = dict[str, Any]
-ONE_VALUE = {("Compute", "type")}
+ONE_VALUE = {
+    ("Compute", "type"),
+    *((kind, key) for kind in ("Command component", "Command job") for key in ("type", "resources.instance_count")),
+}
 """Keys that may say one thing alone, which is their default."""
 SAMPLES: dict[str, Document] = yaml.safe_load((Path(__file__).parent / "compatibility_samples.yml").read_text())
 """By kind: `minimal`, `samples` (a value for each key) and `with` (what a key needs beside it)."""
@@ -43,6 +55,68 @@ class Places(Spec):
 
     input: InputSpec
     output: OutputSpec
+
+
+class Declared(Spec):
+    """One input and one output of a component."""
+
+    input: InputDeclarationSpec
+    output: OutputDeclarationSpec = OutputDeclarationSpec()
+
+
+class Bound(Spec):
+    """One input and one output of a step."""
+
+    input: StepInput
+    output: Annotated[OutputTargetSpec, BeforeValidator(path_alone)] = OutputTargetSpec()
+
+
+class Told:
+    """Content of components as it was written; what is named is a command with an input and an output."""
+
+    def code(self, folder: str, includes: Sequence[str], script: str | None, *, place: str) -> str:
+        return f"{folder} {includes} {script}"
+
+    def environment(self, written: object, *, place: str) -> str:
+        return str(written)
+
+    def model(self, written: object, *, place: str) -> ModelReference:
+        return ModelReference(name=str(written), version="1")
+
+    def component(self, reference: str, *, place: str) -> Component:
+        step = Step(name="s", component=CommandComponent(name="named", version="1", command=reference))
+        if "whole" in reference:
+            return PipelineComponent(name="named", version=reference, jobs=(step,))
+        return step.component
+
+    def inline(self, component: Component) -> Component:
+        return component
+
+
+def step_of(document: loaded.Document) -> Any:
+    before = {"command": "before ${{outputs.o}}", "outputs": {"o": None}}
+    jobs = {"before": before, "step": dict(document.value)}
+    whole = parse(PipelineComponentSpec, replace(document, value={"type": "pipeline", "jobs": jobs}))
+    value = component_value(whole, Told())
+    assert isinstance(value, PipelineComponent)
+    return value.jobs[1]
+
+
+def job_of(document: loaded.Document) -> Any:
+    spec = parse_job(document)
+    return pipeline_job(spec, Told()) if isinstance(spec, PipelineJobSpec) else command_job(spec, Told())
+
+
+def pipeline_deployment_of(document: loaded.Document) -> Any:
+    spec = parse_pipeline_deployment(document)
+    whole = None if spec.component is None else spec.component
+    component = whole if whole is None or isinstance(whole, str) else component_value(whole, Told())
+    said = spec.model_dump(include={"name", "endpoint_name", "description", "tags", "properties", "job_definition"})
+    return component, spec.settings.settings(continues=True), said
+
+
+_INLINE = (InlineModel, InlineEnvironment, CommandComponentSpec, ParallelComponentSpec, PipelineComponentSpec)
+_WITHIN = (*_INLINE, ComponentStep, CommandStep, ParallelStep, PipelineJobSpec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +164,39 @@ KINDS = {
         specs=(Places,),
         apart=(),
     ),
+    "Command component": Kind(
+        value=lambda document: component_value(parse_inline(document), Told()),
+        specs=(CommandComponentSpec,),
+        apart=_INLINE,
+    ),
+    "Parallel component": Kind(
+        value=lambda document: component_value(parse_inline(document), Told()),
+        specs=(ParallelComponentSpec,),
+        apart=_INLINE,
+    ),
+    "Pipeline component": Kind(
+        value=lambda document: component_value(parse_inline(document), Told()),
+        specs=(PipelineComponentSpec,),
+        apart=_WITHIN,
+    ),
+    "Step of a pipeline": Kind(value=step_of, specs=(ComponentStep, CommandStep, ParallelStep), apart=_INLINE),
+    "Pipeline job": Kind(value=job_of, specs=(PipelineJobSpec,), apart=_WITHIN),
+    "Command job": Kind(value=job_of, specs=(CommandJobSpec,), apart=_INLINE),
+    "Pipeline deployment": Kind(value=pipeline_deployment_of, specs=(PipelineDeploymentSpec,), apart=_WITHIN),
+    "Inputs and outputs of components": Kind(
+        value=lambda document: (
+            parse(Declared, document).input.declaration(),
+            parse(Declared, document).output.declaration(),
+        ),
+        specs=(Declared,),
+    ),
+    "Inputs and outputs of steps and jobs": Kind(
+        value=lambda document: (
+            bindings({"i": parse(Bound, document).input}),
+            parse(Bound, document).output.target(),
+        ),
+        specs=(Bound,),
+    ),
 }
 
 
@@ -103,6 +210,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What documents name lies here."""
     folder = tmp_path_factory.mktemp("documents")
     (folder / "conda.yml").write_text("dependencies: [python=3.12]\n")
+    (folder / "prepare.yml").write_text("command: prepare\n")
+    (folder / "whole.yml").write_text("type: pipeline\njobs: {only: {command: x}}\n")
     return folder
 
 
