@@ -30,7 +30,7 @@ def holds_claim(folder: Path, topic: str, stream: str, *, is_defined: Callable[[
 def _take(path: Path, stream: str) -> None:
     """Whole or not at all, and by one alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f"{path.name}.{stream}.{os.getpid()}.tmp")
     with draft.open("w") as file:
         file.write(stream)
         file.flush()
