@@ -51,6 +51,7 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._-]+$",
         description="Kafka topic of the readings; the dead letters' is `<it>-dead-letters`",
     )
+    alerts_topic: str = Field(default="alerts", pattern=r"^[A-Za-z0-9._-]+$", description="Kafka topic of the alerts")
     partitions: int = Field(default=4, ge=1, description="partitions of the readings topic")
     window_seconds: float = Field(default=60.0, gt=0, description="length of the tumbling windows")
     allowed_lateness_seconds: float = Field(default=30.0, ge=0, description="how late a reading may come")
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
             topics=TopicSettings(
                 readings=self.readings_topic,
                 dead_letters=f"{self.readings_topic}-dead-letters",
+                alerts=self.alerts_topic,
                 partitions=self.partitions,
             ),
             window=WindowSpec(

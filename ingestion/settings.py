@@ -15,6 +15,7 @@ class TopicSettings:
 
     readings: str = "sensor-readings"
     dead_letters: str = "sensor-readings-dead-letters"
+    alerts: str = "alerts"
     partitions: int = 4
 
 

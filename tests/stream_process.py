@@ -44,6 +44,7 @@ class StreamStack:
             "TIDEMILL_HOME": str(self.home),
             "TIDEMILL_KAFKA_BOOTSTRAP": self.bootstrap,
             "TIDEMILL_READINGS_TOPIC": self.topic,
+            "TIDEMILL_ALERTS_TOPIC": f"{self.topic}-alerts",
             "TIDEMILL_PARTITIONS": str(self.partitions),
             "TIDEMILL_WINDOW_SECONDS": str(self.window_seconds),
             "TIDEMILL_ALLOWED_LATENESS_SECONDS": str(self.allowed_lateness_seconds),

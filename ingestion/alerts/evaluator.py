@@ -144,9 +144,7 @@ class Evaluator:
 
         A rule that decides otherwise than before begins anew with the next windows. Raises InvalidInput.
         """
-        if not state.startswith(_FORMAT):
-            raise InvalidInput(f"alert state of format {state[:30]!r}; this version reads {_FORMAT!r}")
-        told = json.loads(zlib.decompress(state[len(_FORMAT) :]))
+        told = _unpacked(state)
         made = cls(stream)
         made._forgot_us = told["forgot_us"]
         for number, plain in told["partitions"].items():
@@ -159,6 +157,11 @@ class Evaluator:
             else:
                 ended += made._ends(plain, told["key"])
         return made, in_order(ended)
+
+    @staticmethod
+    def has_no_rules(state: bytes) -> bool:
+        """Whether nothing was judged when this was saved."""
+        return not _unpacked(state)["rules"]
 
     # -- within ------------------------------------------------------------------------------------------------------
 
@@ -331,6 +334,13 @@ def _later(progress: PartitionProgress, now_us: int) -> Callable[[set[str]], Map
     """Event time as it would be if it had gone on with the clock since the newest rows came."""
     passed = max(now_us - progress.arrived_us, 0)
     return lambda machines: {machine: end + passed for machine, end in progress.of_machines(machines).items()}
+
+
+def _unpacked(state: bytes) -> dict[str, Any]:
+    if not state.startswith(_FORMAT):
+        raise InvalidInput(f"alert state of format {state[:30]!r}; this version reads {_FORMAT!r}")
+    told: dict[str, Any] = json.loads(zlib.decompress(state[len(_FORMAT) :]))
+    return told
 
 
 def _plain(held: _Levels | _Quiet) -> dict[str, Any]:

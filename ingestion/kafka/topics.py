@@ -46,6 +46,14 @@ DEAD_LETTERS_CONFIG: Mapping[str, str] = {
     "cleanup.policy": "delete",
 }
 
+ALERTS_CONFIG: Mapping[str, str] = {
+    "message.timestamp.type": "LogAppendTime",
+    "retention.ms": str(30 * _DAY_MS),
+    "retention.bytes": str(256 * 1024**2),
+    "segment.bytes": str(64 * 1024**2),
+    "cleanup.policy": "delete",
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopicSpec:
@@ -75,11 +83,15 @@ class TopicState:
         return sum(self.end.values()) - sum(self.beginning.values())
 
 
-def topic_specs(settings: TopicSettings) -> tuple[TopicSpec, TopicSpec]:
-    """The readings topic and its dead letters: as many partitions each, so that a dead letter keeps its partition."""
+def topic_specs(settings: TopicSettings) -> tuple[TopicSpec, TopicSpec, TopicSpec]:
+    """The readings topic and its dead letters: as many partitions each, so that a dead letter keeps its partition.
+
+    And the topic of alerts: one partition, as they have one order.
+    """
     return (
         TopicSpec(name=settings.readings, partitions=settings.partitions, config=READINGS_CONFIG),
         TopicSpec(name=settings.dead_letters, partitions=settings.partitions, config=DEAD_LETTERS_CONFIG),
+        TopicSpec(name=settings.alerts, partitions=1, config=ALERTS_CONFIG),
     )
 
 

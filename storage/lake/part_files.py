@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 PART_FILE_ORDER = ("machine_id", "window_start", "revision", "sensor_id", "partition", "offset")
 """A part file is sorted by those of them that it has: the rows of one revision of a machine's window lie together."""
 
-_COLUMNS = ("machine_id", "sensor_id", "window_start", "window_end", "event_time", "job_name", "revision")
+_COLUMNS = ("machine_id", "sensor_id", "window_start", "window_end", "event_time", "raised_at", "job_name", "revision")
 
 
 def statistics(rows: pa.Table) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class PartitionIds:
     stream: str
     topic: str
     partition: int
+    suffix: str = ".arrow"
 
     def __post_init__(self) -> None:
         for name in (self.stream, self.topic):
@@ -56,7 +57,7 @@ class PartitionIds:
         return f"{self.position}/state"
 
     def file(self, root: Path, state_hash: int) -> Path:
-        return root / f"{self.stream}-{self.topic}-{self.partition}-{state_hash:016x}.arrow"
+        return root / f"{self.stream}-{self.topic}-{self.partition}-{state_hash:016x}{self.suffix}"
 
 
 def hash_of(state: bytes) -> int:

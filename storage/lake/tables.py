@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ingestion.alerts.alert import ALERT_SCHEMA
 from ingestion.window import LATE_SCHEMA, WINDOW_SCHEMA
 
 DATE = pa.field("date", pa.date32(), nullable=False)
@@ -80,5 +81,6 @@ LATE_READINGS = LakeTable(name="late_readings", schema=LATE_SCHEMA.append(DATE))
 PREDICTIONS = LakeTable(name="predictions", schema=PREDICTION_SCHEMA.append(DATE))
 FAULTS = LakeTable(name="faults", schema=FAULT_SCHEMA.append(DATE))
 LETTER_DECISIONS = LakeTable(name="letter_decisions", schema=LETTER_DECISION_SCHEMA.append(DATE))
+ALERTS = LakeTable(name="alerts", schema=ALERT_SCHEMA.append(DATE))
 
-TABLES = {table.name: table for table in (WINDOWS, LATE_READINGS, PREDICTIONS, FAULTS, LETTER_DECISIONS)}
+TABLES = {table.name: table for table in (WINDOWS, LATE_READINGS, PREDICTIONS, FAULTS, LETTER_DECISIONS, ALERTS)}

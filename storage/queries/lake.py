@@ -99,6 +99,7 @@ _SPANS = {
     "predictions": ("window_start", "window_end"),
     "faults": ("starts_at", "ends_at"),
     "letter_decisions": ("decided_at", "decided_at"),
+    "alerts": ("raised_at", "raised_at"),
 }
 
 

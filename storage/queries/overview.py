@@ -18,6 +18,7 @@ _NEWEST = {
     "predictions": "window_end",
     "faults": "ends_at",
     "letter_decisions": "decided_at",
+    "alerts": "raised_at",
 }
 
 

@@ -27,22 +27,22 @@ def admin(kafka_bootstrap: str) -> Iterator[TopicAdmin]:
 @pytest.fixture
 def settings() -> TopicSettings:
     name = f"topics-{uuid4().hex[:8]}"
-    return TopicSettings(readings=name, dead_letters=f"{name}-dead-letters", partitions=3)
+    return TopicSettings(readings=name, dead_letters=f"{name}-dead-letters", alerts=f"{name}-alerts", partitions=3)
 
 
 def test_topics_are_created_once_with_their_settings(admin: TopicAdmin, settings: TopicSettings) -> None:
     specs = topic_specs(settings)
-    assert admin.ensure(specs) == [settings.readings, settings.dead_letters]
+    assert admin.ensure(specs) == [settings.readings, settings.dead_letters, settings.alerts]
     assert admin.ensure(specs) == []
     assert {settings.readings, settings.dead_letters} <= set(admin.names())
     for spec, state in zip(specs, admin.describe([spec.name for spec in specs]), strict=True):
-        assert (state.name, state.partitions) == (spec.name, 3)
+        assert (state.name, state.partitions) == (spec.name, 1 if spec.name == settings.alerts else 3)
         assert spec.config.items() <= state.config.items()
-        assert state.end == state.beginning == {0: 0, 1: 0, 2: 0}
+        assert state.end == state.beginning == dict.fromkeys(range(spec.partitions), 0)
 
 
 def test_settings_that_changed_are_brought_up_to_date(admin: TopicAdmin, settings: TopicSettings) -> None:
-    (readings, _) = topic_specs(settings)
+    (readings, *_) = topic_specs(settings)
     admin.ensure([TopicSpec(name=readings.name, partitions=3, config={"retention.ms": "1000"})])
     assert admin.ensure([readings]) == []
     (state,) = admin.describe([readings.name])
