@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as dataset
 from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
 
+from ingestion.alerts.alert import ALERT_SCHEMA
 from ingestion.alerts.ports import AlertStep, Kept, Row
 from ingestion.errors import Fenced, TryAgain
 from storage.lake.stream_state import PartitionIds, read_state, remove_superseded, supersede, write_state
@@ -78,9 +80,11 @@ class LakeAlerts:
     def rows(self, first: int, limit: int) -> list[Row]:
         """Raises TryAgain where the lake cannot be read."""
         try:
-            table = DeltaTable(str(ALERTS.path(self._root))).to_pyarrow_dataset()
-            wanted = (pc.field("stream") == self._stream) & (pc.field("number") >= first)
-            found = table.to_table(filter=wanted).drop_columns(["date"]).sort_by("number")
+            files = DeltaTable(str(ALERTS.path(self._root))).file_uris()
+            # not the table's own dataset: it takes columns without statistics for empty
+            rows_of = dataset.dataset(files, schema=ALERT_SCHEMA)
+            found = rows_of.to_table(filter=(pc.field("stream") == self._stream) & (pc.field("number") >= first))
+            found = found.sort_by("number")
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise TryAgain(f"the lake table {ALERTS.name} cannot be read now: {error}") from error
         rows: list[Row] = found.slice(0, limit).to_pylist()
