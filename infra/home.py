@@ -32,6 +32,11 @@ class Home:
         return self.root / "streams"
 
     @property
+    def alerts(self) -> Path:
+        """Alert rules of the built-in stream."""
+        return self.root / "alerts.yml"
+
+    @property
     def registry(self) -> Path:
         return self.root / "registry"
 

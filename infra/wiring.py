@@ -337,13 +337,17 @@ def lake_upkeep(settings: Settings) -> LakeUpkeep:
 
 
 def lake_needed_from(settings: Settings) -> Mapping[str, int]:
-    """From which version on jobs and schedules need the history of lake tables. Raises TryAgain, InvalidInput."""
+    """From which version on jobs, schedules and alerts need a lake table's history. Raises TryAgain, InvalidInput."""
+    from infra.alert_wiring import alerts_needed_from
     from scoring.job import JobStatus
     from storage.inputs.history import needed_from
 
     lists = listing(settings)
     unended = [status for status in JobStatus if not status.is_terminal]
-    return needed_from(lists.jobs(statuses=unended, limit=100_000), lists.schedules())
+    found = needed_from(lists.jobs(statuses=unended, limit=100_000), lists.schedules())
+    for table, version in alerts_needed_from(settings).items():
+        found[table] = min(version, found.get(table, version))
+    return found
 
 
 # --- Kafka: readings out, ground truth of the simulator --------------------------------------------------------------
@@ -493,6 +497,7 @@ def topic_ends(settings: Settings, topic: str | None = None) -> Callable[[], Map
 
 def service_parts(settings: Settings) -> ServiceParts:
     """All that `tidemill serve` is made of."""
+    from infra.alert_wiring import alert_loop
     from infra.api.parts import Loop, ServiceParts
     from infra.api.stream_look import StreamLook
     from scoring.clock import SystemClock
@@ -541,6 +546,9 @@ def service_parts(settings: Settings) -> ServiceParts:
         ping=ping,
         fleet=working.fleet,
         wake=working.wake,
-        loops=[Loop(name=name, run=run) for name, run in working.loops.items()],
+        loops=[
+            *(Loop(name=name, run=run) for name, run in working.loops.items()),
+            Loop(name="alerts", run=alert_loop(settings).serve),
+        ],
         close=working.close,
     )

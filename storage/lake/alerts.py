@@ -6,6 +6,7 @@ belongs to that, which number the next row gets, and up to which number rows wer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from storage.lake.tables import ALERTS
 from storage.lake.window_sink import AppendTable
 
 _APPLICATION = "alerts"
+_STATE = re.compile(r"alerts-(.+)-0-[0-9a-f]{16}\.state")
 
 
 class LakeAlerts:
@@ -118,6 +120,12 @@ def needed_versions(lake_root: Path, tables: Mapping[str, str]) -> dict[str, int
     except (DeltaError, OSError) as error:
         raise TryAgain(f"the lake table {ALERTS.name} cannot be read now: {error}") from error
     return _least((table, log.transaction_version(_ids(stream).position)) for stream, table in tables.items())
+
+
+def known_streams(state_root: Path) -> list[str]:
+    """Streams of which alerts were evaluated once, by their state files."""
+    found = {match[1] for path in state_root.glob("alerts-*.state") if (match := _STATE.fullmatch(path.name))}
+    return sorted(found)
 
 
 def _least(positions: Iterable[tuple[str, int | None]]) -> dict[str, int]:

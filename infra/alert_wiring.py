@@ -1,0 +1,74 @@
+"""Where the ports of alerts meet their adapters. Imports are inside, so that a process loads only what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from infra.alert_loop import AlertLoop
+    from ingestion.alerts.evaluator import AlertedStream
+    from ingestion.alerts.ports import AlertStep
+    from ingestion.alerts.runner import AlertRunner
+
+
+def alert_loop(settings: Settings) -> AlertLoop:
+    """The evaluation of all streams' alerts, for the service."""
+    from infra.alert_loop import AlertLoop
+    from infra.alert_rules import AlertRules
+    from storage.lake.alerts import known_streams
+
+    rules = AlertRules(settings)
+    state = settings.paths.stream_state
+    return AlertLoop(rules.all, lambda: known_streams(state), lambda stream: alert_runner(settings, stream))
+
+
+def alert_runner(
+    settings: Settings, stream: AlertedStream, *, step: Callable[[AlertStep], None] = lambda step: None
+) -> AlertRunner:
+    """The evaluation of one stream's alerts; `step` is told each step of it."""
+    from infra.wiring import kafka_bootstrap
+    from ingestion.alerts.runner import AlertRunner
+    from ingestion.kafka.alert_topic import KafkaAlertTopic
+    from storage.lake.alerts import LakeAlerts
+    from storage.lake.window_versions import WindowVersions
+
+    home = settings.paths
+    return AlertRunner(
+        stream,
+        WindowVersions(home.lake, stream.table),
+        LakeAlerts(home.lake, home.stream_state, stream.name, step=step),
+        KafkaAlertTopic(kafka_bootstrap(settings), settings.stream.topics.alerts, step=step),
+        quiet=_quiet(settings, stream),
+        step=step,
+    )
+
+
+def alerts_needed_from(settings: Settings) -> Mapping[str, int]:
+    """From which version on the evaluation of alerts needs the history of lake tables. Raises TryAgain."""
+    from infra.alert_rules import AlertRules
+    from storage.lake.alerts import needed_versions
+
+    # where the rules are wrong, those of before go on
+    stored = [one for one in AlertRules(settings).all() if one.problem is not None or (one.stream and one.stream.rules)]
+    return needed_versions(settings.paths.lake, {one.name: one.table for one in stored})
+
+
+def _quiet(settings: Settings, stream: AlertedStream) -> Callable[[], Collection[int]]:
+    """Partitions of which the stream has committed everything that the broker holds. Empty where it cannot be told."""
+    from infra.wiring import stream_progress, topic_ends
+    from ingestion.errors import IngestionError
+
+    ends_now = topic_ends(settings)
+
+    def quiet() -> Collection[int]:
+        try:
+            # the ends first: what comes after them is not asked for
+            ends, progress = ends_now(), stream_progress(settings)
+        except IngestionError:
+            return ()
+        return [number for number, end in ends.items() if number in progress and progress[number].next_offset >= end]
+
+    return quiet
