@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infra.settings import Settings
+from infra.stream_definitions import Stored, StreamDefinitions
 from ingestion.alerts.evaluator import AlertedStream
 from ingestion.alerts.rules import AlertRule, rules_of
+from ingestion.definition import StreamDefinition
 from ingestion.definition_problems import Problems
 from ingestion.errors import InvalidInput
 from ingestion.shape import BUILT_IN_KEY
@@ -80,10 +82,10 @@ class AlertRules:
         return self._found
 
     def _files(self) -> list[Path]:
-        return [self.path]
+        return [self.path, *sorted(self._settings.paths.streams.glob("*.yml"))]
 
     def _read(self) -> Sequence[StoredRules]:
-        return [self._built_in()]
+        return [self._built_in(), *(_defined(stored) for stored in StreamDefinitions(self._settings).all())]
 
     def _built_in(self) -> StoredRules:
         name = self._settings.stream.name
@@ -95,6 +97,28 @@ class AlertRules:
         except (InvalidInput, scoring_errors.InvalidInput) as error:
             problem = str(error)
         return StoredRules(path=self.path, name=name, table=WINDOWS.name, stream=found, problem=problem)
+
+
+def alerted(definition: StreamDefinition) -> AlertedStream:
+    """A defined stream with its rules."""
+    return AlertedStream(
+        name=definition.name,
+        table=definition.table,
+        key=definition.key,
+        rules=definition.alerts,
+        correction=definition.window.correction_lateness,
+    )
+
+
+def _defined(stored: Stored) -> StoredRules:
+    found = stored.definition
+    return StoredRules(
+        path=stored.path,
+        name=stored.name,
+        table=stored.name if found is None else found.table,
+        stream=None if found is None else alerted(found),
+        problem=stored.problem,
+    )
 
 
 def _mark(path: Path) -> tuple[str, int, int] | None:

@@ -58,16 +58,23 @@ def alerts_needed_from(settings: Settings) -> Mapping[str, int]:
 
 def _quiet(settings: Settings, stream: AlertedStream) -> Callable[[], Collection[int]]:
     """Partitions of which the stream has committed everything that the broker holds. Empty where it cannot be told."""
-    from infra.wiring import stream_progress, topic_ends
+    from infra import stream_wiring, wiring
+    from infra.stream_definitions import StreamDefinitions
     from ingestion.errors import IngestionError
+    from scoring.errors import ScoringError
 
-    ends_now = topic_ends(settings)
+    if stream.name == settings.stream.name or not stream.rules:
+        topic, progress_now = settings.readings_topic, lambda: wiring.stream_progress(settings)
+    else:
+        definition = StreamDefinitions(settings).get(stream.name)
+        topic, progress_now = definition.topic, lambda: stream_wiring.stream_progress(settings, definition)
+    ends_now = wiring.topic_ends(settings.model_copy(update={"readings_topic": topic}))
 
     def quiet() -> Collection[int]:
         try:
             # the ends first: what comes after them is not asked for
-            ends, progress = ends_now(), stream_progress(settings)
-        except IngestionError:
+            ends, progress = ends_now(), progress_now()
+        except (IngestionError, ScoringError):
             return ()
         return [number for number, end in ends.items() if number in progress and progress[number].next_offset >= end]
 

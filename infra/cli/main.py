@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("infra.cli.replay:replay", "Publish recorded CSV or Parquet files as readings."),
     "topics": Entry("infra.cli.topics:topics", "Create and show the Kafka topics."),
     "stream": Entry("infra.cli.stream:stream", "Define streams, check them, run them; show how far they are."),
+    "alert": Entry("infra.cli.alert:alert", "Alerts on windows: list, show; the rules that raise them."),
     "dlq": Entry("infra.cli.dlq:dlq", "Dead letters: list, show, replay after a fix, discard."),
     # stores
     "load": Entry("infra.cli.load:load", "Load static data (sites, machines, sensors, maintenance) from CSV files."),

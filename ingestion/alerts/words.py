@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from ingestion.alerts.rules import AlertRule, Rate, Threshold
+from ingestion.alerts.rules import AlertRule, Rate, Silence, Threshold
 from ingestion.alerts.silences import SilenceTold
 from ingestion.alerts.track import Told
 from ingestion.checkpoint import from_microseconds
@@ -74,3 +74,23 @@ def span(length: timedelta) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def of_rule(rule: AlertRule) -> str:
+    """When it fires, in words."""
+    condition = rule.condition
+    run = f", for {rule.for_windows} windows in a row" if rule.for_windows > 1 else ""
+    if isinstance(condition, Silence):
+        return f"nothing for {span(condition.after)}"
+    if isinstance(condition, Rate):
+        way = {"any": "changes", "rise": "rises", "fall": "falls"}[condition.direction]
+        return f"{condition.column} {way} by more than {condition.change:g} within {span(condition.within)}{run}"
+    bounds = [
+        f"{way} {bound:g}" + (f" (ends at {clear:g})" if clear != bound else "")
+        for way, bound, clear in (
+            ("below", condition.low, condition.clear_low),
+            ("above", condition.high, condition.clear_high),
+        )
+        if bound is not None and clear is not None
+    ]
+    return f"{condition.column} {' or '.join(bounds)}{run}"
