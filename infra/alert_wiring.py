@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from infra.settings import Settings
@@ -64,10 +65,10 @@ def _quiet(settings: Settings, stream: AlertedStream) -> Callable[[], Collection
     from scoring.errors import ScoringError
 
     if stream.name == settings.stream.name or not stream.rules:
-        topic, progress_now = settings.readings_topic, lambda: wiring.stream_progress(settings)
+        topic, progress_now = settings.readings_topic, partial(wiring.stream_progress, settings)
     else:
         definition = StreamDefinitions(settings).get(stream.name)
-        topic, progress_now = definition.topic, lambda: stream_wiring.stream_progress(settings, definition)
+        topic, progress_now = definition.topic, partial(stream_wiring.stream_progress, settings, definition)
     ends_now = wiring.topic_ends(settings.model_copy(update={"readings_topic": topic}))
 
     def quiet() -> Collection[int]:
