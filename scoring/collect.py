@@ -64,6 +64,7 @@ def progress(manifest: Manifest, results: Collection[MiniBatchResult]) -> JobPro
     return JobProgress(
         mini_batches=len(manifest.mini_batches),
         mini_batches_done=len(ended),
+        mini_batches_failed=sum(r.outcome is MiniBatchOutcome.FAILED for r in results),
         items=waiting + sum(r.items for r in results),
         items_succeeded=sum(r.succeeded for r in results),
         items_failed=sum(r.failed for r in results),
@@ -71,12 +72,15 @@ def progress(manifest: Manifest, results: Collection[MiniBatchResult]) -> JobPro
     )
 
 
-def threshold_reason(deployment: Deployment, items_failed: int) -> str | None:
-    """Why the job must stop now, or None: more items failed than `error_threshold` bears."""
-    threshold = deployment.error_threshold
-    if threshold < 0 or items_failed <= threshold:
-        return None
-    return f"{items_failed} items failed, error_threshold allows {threshold}"
+def threshold_reason(deployment: Deployment, items_failed: int, mini_batches_failed: int = 0) -> str | None:
+    """Why the job must stop now, or None: more items, or mini-batches, failed than the thresholds bear."""
+    for what, failed, name, threshold in (
+        ("items", items_failed, "error_threshold", deployment.error_threshold),
+        ("mini-batches", mini_batches_failed, "mini_batch_error_threshold", deployment.mini_batch_error_threshold),
+    ):
+        if 0 <= threshold < failed:
+            return f"{failed} {what} failed, {name} allows {threshold}"
+    return None
 
 
 def final_reason(deployment: Deployment, counted: JobProgress) -> str | None:
@@ -85,7 +89,7 @@ def final_reason(deployment: Deployment, counted: JobProgress) -> str | None:
     With append_row a job in which nothing succeeded fails even at error_threshold -1: an empty output file would look
     like success.
     """
-    over = threshold_reason(deployment, counted.items_failed)
+    over = threshold_reason(deployment, counted.items_failed, counted.mini_batches_failed)
     if over is not None:
         return over
     nothing_came = counted.items > 0 and counted.items_succeeded == 0

@@ -76,7 +76,9 @@ class Deployment:
                                 `output_source`: a column `source` names the file that the row came from
     code_configuration          None for an MLflow model that is scored without a script
     environment                 `azureml:NAME:VERSION` of a registered one; None is the one that tidemill runs in
-    error_threshold             failed items that a job bears; -1 bears all
+    error_threshold             failed items that a job bears, and mini_batch_error_threshold failed mini-batches; -1
+                                bears all
+    program_arguments           more arguments that the script sees in sys.argv: of parallel steps alone
     instance_count              instances of `compute` that a job may use
     max_concurrency_per_instance  worker processes of an instance
     """
@@ -101,6 +103,8 @@ class Deployment:
     output_source: bool = False
     retry_settings: RetrySettings = RetrySettings()
     error_threshold: int = -1
+    mini_batch_error_threshold: int = -1
+    program_arguments: tuple[str, ...] = ()
     logging_level: str = "info"
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)

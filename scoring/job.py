@@ -152,6 +152,7 @@ class JobProgress:
 
     mini_batches: int = 0
     mini_batches_done: int = 0
+    mini_batches_failed: int = 0
     items: int = 0
     items_succeeded: int = 0
     items_failed: int = 0

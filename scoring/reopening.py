@@ -72,7 +72,7 @@ def refuse_overlap(job: Job, newest: Job) -> None:
 
 def _would_fail_again(job: Job, manifest: Manifest, results: Sequence[MiniBatchResult]) -> bool:
     counted = collect.progress(manifest, results)
-    if collect.threshold_reason(job.deployment, counted.items_failed) is not None:
+    if collect.threshold_reason(job.deployment, counted.items_failed, counted.mini_batches_failed) is not None:
         return True
     return (
         not manifest.remaining([r.index for r in results]) and collect.final_reason(job.deployment, counted) is not None

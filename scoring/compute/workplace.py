@@ -151,6 +151,7 @@ def _argv(job: Job, output: Path) -> list[str]:
         str(deployment.retry_settings.max_retries),
         "--output",
         str(output),
+        *deployment.program_arguments,
     ]
 
 

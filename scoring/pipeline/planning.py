@@ -211,5 +211,6 @@ def _of_parallel(component: ParallelComponent, *, name: str, compute: str, varia
         output_action=OutputAction.SUMMARY_ONLY if task.append_row_to is None else OutputAction.APPEND_ROW,
         retry_settings=component.retry_settings,
         error_threshold=component.error_threshold,
+        mini_batch_error_threshold=component.mini_batch_error_threshold,
         logging_level=component.logging_level,
     )
