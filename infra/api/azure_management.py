@@ -20,8 +20,14 @@ from infra.api.parts import ServiceParts
 from scoring.components.jobs import PipelineDeployment
 from scoring.endpoint import Endpoint
 from scoring.ports import AnyDeployment
-from scoring.specs.azure_resources import azure_deployment, azure_endpoint, deployment_document, endpoint_document
-from scoring.specs.shown import Shown, to_document
+from scoring.specs.azure_resources import (
+    azure_deployment,
+    azure_endpoint,
+    azure_pipeline_deployment,
+    deployment_document,
+    endpoint_document,
+)
+from scoring.specs.shown import Shown
 
 PREFIX = (
     "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.MachineLearningServices"
@@ -49,14 +55,11 @@ def router(parts: ServiceParts) -> APIRouter:
 
     def shown_deployment(request: Request, deployment: AnyDeployment) -> Shown:
         workspace = _workspace(request)
+        arm_id = f"{workspace}/batchEndpoints/{deployment.endpoint_name}/deployments/{deployment.name}"
+        told = {"arm_id": arm_id, "workspace": workspace, "operation": _operation(request)}
         if isinstance(deployment, PipelineDeployment):
-            return to_document(deployment)
-        return azure_deployment(
-            deployment,
-            arm_id=f"{workspace}/batchEndpoints/{deployment.endpoint_name}/deployments/{deployment.name}",
-            workspace=workspace,
-            operation=_operation(request),
-        )
+            return azure_pipeline_deployment(deployment, **told)
+        return azure_deployment(deployment, **told)
 
     @routes.get(PREFIX + "/batchEndpoints", responses=answers(503))
     def azure_list_endpoints(request: Request) -> Shown:

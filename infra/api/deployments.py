@@ -10,8 +10,9 @@ from fastapi import APIRouter, Response
 
 from infra.api.bodies import Body, documented
 from infra.api.errors import answers
+from infra.api.local_compute import LOCAL_COMPUTE, make_local_compute
 from infra.api.parts import ServiceParts
-from scoring.compute.cluster import Compute
+from infra.api.pipeline_deployments import is_of_pipeline, pipeline_deployment
 from scoring.deployment import Deployment
 from scoring.environments.conda import wanted_of_conda
 from scoring.environments.images import is_azures_own
@@ -20,10 +21,9 @@ from scoring.model import Model
 from scoring.ports import AnyDeployment
 from scoring.specs.deployment import FlatDeploymentSpec, ModelDeploymentSpec, parse_deployment
 from scoring.specs.document import Document
+from scoring.specs.pipeline_deployment import PipelineDeploymentSpec
 from scoring.specs.references import parse_reference
 from scoring.specs.shown import Shown, to_document
-
-LOCAL_COMPUTE = "local"
 
 
 def router(parts: ServiceParts) -> APIRouter:
@@ -36,7 +36,7 @@ def router(parts: ServiceParts) -> APIRouter:
 
     @routes.post(
         "",
-        openapi_extra=documented(ModelDeploymentSpec, FlatDeploymentSpec),
+        openapi_extra=documented(ModelDeploymentSpec, FlatDeploymentSpec, PipelineDeploymentSpec),
         responses=answers(400, 404, 409, 503),
     )
     def create_deployment(
@@ -54,7 +54,7 @@ def router(parts: ServiceParts) -> APIRouter:
 
     @routes.put(
         "/{name}",
-        openapi_extra=documented(ModelDeploymentSpec, FlatDeploymentSpec),
+        openapi_extra=documented(ModelDeploymentSpec, FlatDeploymentSpec, PipelineDeploymentSpec),
         responses=answers(400, 404, 409, 503),
     )
     def update_deployment(endpoint_name: str, name: str, body: Body, skip_script_validation: bool = False) -> Shown:
@@ -82,12 +82,14 @@ def put_deployment(
     skip_script_validation: bool = False,
 ) -> AnyDeployment:
     """Create or replace; everything that can be wrong is refused before anything is stored."""
-    spec = parse_deployment(document)
-    if spec.endpoint_name != endpoint_name.lower():
-        raise InvalidInput(
-            f"found '{spec.endpoint_name}', but the address names {endpoint_name.lower()}", place="endpoint_name"
-        )
-    deployment = _registered(parts, spec, skip_script_validation)
+    named = document.value.get("endpoint_name")
+    if isinstance(named, str) and named.lower() != endpoint_name.lower():
+        raise InvalidInput(f"found '{named}', but the address names {endpoint_name.lower()}", place="endpoint_name")
+    deployment: AnyDeployment
+    if is_of_pipeline(document):
+        deployment = pipeline_deployment(parts, document)
+    else:
+        deployment = _registered(parts, parse_deployment(document), skip_script_validation)
     parts.catalog.put(_since(parts, deployment))
     if set_default:
         endpoint = parts.catalog.endpoint(deployment.endpoint_name)
@@ -108,7 +110,7 @@ def delete(parts: ServiceParts, endpoint_name: str, name: str) -> bool:
     return True
 
 
-def _since(parts: ServiceParts, deployment: Deployment) -> Deployment:
+def _since(parts: ServiceParts, deployment: AnyDeployment) -> AnyDeployment:
     """When it was created first, and when it was changed last."""
     try:
         before = parts.catalog.deployment(deployment.endpoint_name, deployment.name)
@@ -149,15 +151,6 @@ def _check_compute(parts: ServiceParts, name: str) -> None:
     except NotFound:
         if name != LOCAL_COMPUTE:
             raise
-
-
-def make_local_compute(parts: ServiceParts, name: str = LOCAL_COMPUTE) -> None:
-    """`compute: local` (and a job's `serverless`) needs no cluster to be made first: it is this machine."""
-    try:
-        parts.catalog.compute(name)
-    except NotFound:
-        described = f"this machine; made by the first that said `compute: {name}`"
-        parts.catalog.put(Compute(name=name, description=described, created_at=parts.clock.now()))
 
 
 def _code(parts: ServiceParts, spec: FlatDeploymentSpec, model_type: str | None, unchecked: bool) -> str | None:

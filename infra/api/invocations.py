@@ -8,20 +8,22 @@ from typing import Annotated
 import uuid_utils
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from infra.api import pipeline_deployments
 from infra.api.bodies import Body, documented
 from infra.api.endpoints import base_url
 from infra.api.errors import answers
 from infra.api.jobs import Limit, canceled_job, shown_job
 from infra.api.parts import ServiceParts
 from scoring.components.jobs import PipelineDeployment
-from scoring.errors import Conflict, InvalidInput, NotFound
+from scoring.errors import InvalidInput, NotFound
 from scoring.invoke import chosen_deployment, new_job
-from scoring.job import Job
+from scoring.job import Job, JobKind
 from scoring.specs.azure_invocation import azure_invocation, is_azure_body
 from scoring.specs.document import Document
 from scoring.specs.invocation import InvocationSpec
+from scoring.specs.pipeline_invocation import PipelineInvocationSpec
 from scoring.specs.shown import Shown
-from scoring.specs.shown_azure import azure_job
+from scoring.specs.shown_azure import azure_job, azure_work
 from scoring.specs.validation import parse
 from storage.job_places import located
 
@@ -59,7 +61,7 @@ def router(parts: ServiceParts) -> APIRouter:
     @routes.post(
         "",
         status_code=201,
-        openapi_extra=documented(InvocationSpec, examples=_EXAMPLES),
+        openapi_extra=documented(InvocationSpec, PipelineInvocationSpec, examples=_EXAMPLES),
         responses=answers(400, 404, 409, 503),
     )
     def invoke_endpoint(
@@ -72,7 +74,7 @@ def router(parts: ServiceParts) -> APIRouter:
     ) -> Shown:
         """Make a job. The body is in our own words, or Azure's `{"properties": …}`; then the answer is Azure's, too."""
         is_azures = is_azure_body(body)
-        given = azure_invocation(body) if is_azures else body
+        given = _ours(parts, endpoint_name, body, deployment) if is_azures else body
         job = invoked(parts, endpoint_name, given, deployment=deployment, request_key=request_key)
         response.headers["location"] = f"{scoring_uri(request, job)}/{job.name}"
         response.headers["azureml-model-deployment"] = job.deployment.name
@@ -106,6 +108,12 @@ def router(parts: ServiceParts) -> APIRouter:
     return routes
 
 
+def _ours(parts: ServiceParts, endpoint_name: str, body: Document, deployment: str | None) -> Document:
+    """Azure's body in our own words; only deployments of pipelines take literals."""
+    found = pipeline_deployments.deployment_to_invoke(parts, endpoint_name, body, deployment)
+    return azure_invocation(body, literals=found is not None)
+
+
 def invoked(
     parts: ServiceParts,
     endpoint_name: str,
@@ -115,13 +123,16 @@ def invoked(
     request_key: str | None = None,
 ) -> Job:
     """The queued job. Everything that can be known to be wrong is refused before it is stored."""
+    of_pipeline = pipeline_deployments.deployment_to_invoke(parts, endpoint_name, document, deployment)
+    if of_pipeline is not None:
+        return pipeline_deployments.invoked(parts, of_pipeline, document, request_key)
     spec = parse(InvocationSpec, document)
     endpoint = parts.catalog.endpoint(endpoint_name.lower())
     if spec.endpoint not in {None, endpoint.name}:
         raise InvalidInput(f"found '{spec.endpoint}', but the address names {endpoint.name}", place="endpoint")
     chosen = parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, spec.deployment or deployment))
     if isinstance(chosen, PipelineDeployment):
-        raise Conflict(f"deployment {chosen.name} is of a pipeline, which cannot be invoked yet")
+        return pipeline_deployments.invoked(parts, chosen, document, request_key)
     parts.catalog.compute(chosen.compute)
     job = new_job(spec.job_name or str(uuid_utils.uuid7()), chosen, spec.invocation(), now=parts.clock.now())
     try:
@@ -161,6 +172,8 @@ def scoring_uri(request: Request, job: Job) -> str:
 
 def shown_as_azure(parts: ServiceParts, request: Request, job: Job) -> Shown:
     shown = shown_job(parts, request, job)
+    if job.kind is not JobKind.SCORING:
+        return azure_work(job, shown, scoring_uri=scoring_uri(request, job))
     return azure_job(
         job,
         shown,

@@ -8,18 +8,17 @@ import uuid_utils
 from fastapi import APIRouter, Header, Request
 
 from infra.api.bodies import Body, documented
-from infra.api.deployments import make_local_compute
 from infra.api.errors import answers
 from infra.api.jobs import shown_job
+from infra.api.local_compute import make_local_compute
 from infra.api.parts import ServiceParts
-from scoring.components.component import PipelineComponent
 from scoring.components.declared import ValueType
 from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.components.templates import expanded_path
 from scoring.datastore import DEFAULT_DATASTORE
 from scoring.errors import InvalidInput, NotFound
 from scoring.job import Job
-from scoring.pipeline.named_data import computes_of, frozen_command, frozen_component, frozen_pipeline, output_places
+from scoring.pipeline.named_data import computes_of, frozen_command, frozen_pipeline, output_places
 from scoring.pipeline.planning import DEFAULT_COMPUTE, SERVERLESS, new_command_job, new_pipeline_job
 from scoring.specs.document import Document
 from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
@@ -85,12 +84,6 @@ def checked(parts: ServiceParts, work: CommandJob | PipelineJob) -> CommandJob |
     if isinstance(work, CommandJob):
         return frozen_command(work, freeze)
     return frozen_pipeline(work, freeze)
-
-
-def checked_component(parts: ServiceParts, component: PipelineComponent) -> PipelineComponent:
-    """A pipeline's component that is to be deployed, with the data that its steps name as of now."""
-    places = StepPlaces(parts.references, parts.fetch, parts.registration)
-    return frozen_component(component, lambda text, kind, place: places.frozen(text, kind, place=place))
 
 
 def stored(parts: ServiceParts, job: Job, request_key: str | None = None) -> Job:

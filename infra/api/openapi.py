@@ -20,6 +20,8 @@ from scoring.specs.invocation import InvocationSpec
 from scoring.specs.job_changes import JobChangesSpec
 from scoring.specs.model import ModelSpec
 from scoring.specs.pipeline import PipelineComponentSpec
+from scoring.specs.pipeline_deployment import PipelineDeploymentSpec
+from scoring.specs.pipeline_invocation import PipelineInvocationSpec
 from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec
 from scoring.specs.schedule import ScheduleSpec
 from scoring.specs.token import TokenSpec
@@ -133,6 +135,17 @@ EXAMPLES: Mapping[type[Spec], Mapping[str, Any]] = {
         "inputs": {"rate": 0.1},
         "outputs": {"model": {"type": "uri_folder"}},
         "compute": "azureml:batch-cluster",
+    },
+    PipelineDeploymentSpec: {
+        "type": "pipeline",
+        "name": "prepare-and-score",
+        "endpoint_name": "digits",
+        "component": "azureml:prepare_and_score@latest",
+        "settings": {"default_compute": "batch-cluster", "continue_on_step_failure": False},
+    },
+    PipelineInvocationSpec: {
+        "inputs": {"images": {"type": "uri_folder", "path": "azureml:images@latest"}, "threshold": 0.5},
+        "outputs": {"rows": {"path": "azureml://datastores/workspaceblobstore/paths/rows/${{name}}"}},
     },
     JobChangesSpec: {"display_name": "the first try", "tags": {"kept": "yes"}},
     ScheduleSpec: {

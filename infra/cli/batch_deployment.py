@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,12 @@ from infra.cli.command import (
     yes_option,
 )
 
+if TYPE_CHECKING:
+    from scoring.specs.deployment import FlatDeploymentSpec
+    from scoring.specs.document import Document
+    from scoring.specs.pipeline_deployment import PipelineDeploymentSpec
+
+_OF_COMPONENT = ("inputs", "outputs", "jobs")
 _LISTED = (
     "id",
     "name",
@@ -37,7 +43,7 @@ _LISTED = (
 
 @click.group("batch-deployment", cls=Noun)
 def batch_deployment() -> None:
-    """Deployments of a batch endpoint: a model, a scoring script and a compute."""
+    """Deployments of a batch endpoint: a model, a scoring script and a compute; or a pipeline."""
 
 
 @batch_deployment.command()
@@ -59,14 +65,23 @@ def create(
 
     Example: tidemill batch-deployment create --file deployment.yml --set-default
     """
-    from scoring.specs.deployment import parse_deployment
-
     document = written(file, sets, name=name, endpoint_name=endpoint_name)
-    spec = parse_deployment(document)
+    spec = _parsed(document)
     with connected() as client, placed(document):
         return client.batch_deployments.create(
             spec.endpoint_name, body(spec), set_default=set_default, skip_script_validation=skip_script_validation
         )
+
+
+def _parsed(document: Document) -> FlatDeploymentSpec | PipelineDeploymentSpec:
+    """Of a model, or with `type: pipeline` of a pipeline."""
+    from scoring.specs.deployment import parse_deployment
+    from scoring.specs.fields import lowered
+    from scoring.specs.pipeline_deployment import parse_pipeline_deployment
+
+    if lowered(document.value.get("type")) == "pipeline":
+        return parse_pipeline_deployment(document)
+    return parse_deployment(document)
 
 
 @batch_deployment.command()
@@ -81,16 +96,20 @@ def update(name: str, endpoint_name: str, file: str | None, skip_script_validati
     Fields are named as `show` prints them: --set mini_batch_size=5. Example: tidemill batch-deployment update -n torch
     -e pump-health --set retry_settings.timeout=60
     """
-    from scoring.specs.deployment import parse_deployment
     from scoring.specs.document import Document
 
     with connected() as client:
         shown = client.batch_deployments.show(endpoint_name, name)
         given = None if file is None else written(file, (), name=name, endpoint_name=endpoint_name)
         if given is not None:
-            shown = parse_deployment(given).model_dump(mode="json", exclude_none=True)
-        # files nest most fields under `settings`, and what is shown does not
-        spec = parse_deployment(changes.without_prefix("settings.").applied(Document(value=shown)))
+            shown = _parsed(given).model_dump(mode="json", exclude_none=True)
+        if shown.get("type") == "pipeline":
+            # what its component says is shown, and is not the deployment's to change
+            shown = {key: value for key, value in shown.items() if key not in _OF_COMPONENT}
+        else:
+            # files nest most fields under `settings`, and what is shown does not
+            changes = changes.without_prefix("settings.")
+        spec = _parsed(changes.applied(Document(value=shown)))
         with placed(given or Document(value={})):
             return client.batch_deployments.update(
                 endpoint_name, name, body(spec), skip_script_validation=skip_script_validation
@@ -112,7 +131,7 @@ def list_(endpoint_name: str) -> Any:
     """List an endpoint's deployments. Example: tidemill batch-deployment list -e pump-health -o table"""
     with connected() as client:
         found = client.batch_deployments.list(endpoint_name)
-    return [{key: deployment[key] for key in _LISTED} for deployment in found]
+    return [{key: deployment.get(key) for key in _LISTED} for deployment in found]
 
 
 @batch_deployment.command("list-jobs")
@@ -123,7 +142,14 @@ def list_jobs(name: str, endpoint_name: str, max_results: int) -> Any:
     """List a deployment's jobs, newest first. Example: tidemill batch-deployment list-jobs -n torch -e pump-health"""
     with connected() as client:
         found = client.batch_deployments.list_jobs(endpoint_name, name, max_results=max_results)
-    return [{"name": job["name"], "status": job["status"], "output": job["outputs"]["score"]["path"]} for job in found]
+    return [{"name": job["name"], "status": job["status"], "output": _output(job["outputs"])} for job in found]
+
+
+def _output(outputs: dict[str, Any]) -> str | None:
+    """Where the predictions lie; of a pipeline its first output."""
+    first: dict[str, Any] = next(iter(outputs.values()), {})
+    path: str | None = outputs.get("score", first).get("path")
+    return path
 
 
 @batch_deployment.command()

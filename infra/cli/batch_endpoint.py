@@ -20,7 +20,7 @@ from infra.cli.command import (
     written,
     yes_option,
 )
-from infra.cli.invocation import invocation_document
+from infra.cli.invocation import invocation_document, parsed_invocation
 from scoring.errors import InvalidInput
 
 _LISTED = ("id", "name", "deployment_name", "location", "provisioning_state", "scoring_uri", "auth_mode")
@@ -126,8 +126,12 @@ def list_jobs(name: str, deployment_name: str | None, max_results: int) -> Any:
     help="A folder or file, azureml:NAME:VERSION, azureml://datastores/D/paths/P, or a table such as lake://windows.",
 )
 @click.option("--input-type", help="uri_folder, uri_file or table; default what lies there.")
-@click.option("--inputs", metavar="JSON", help='The input by name: \'{"data": {"type": "uri_folder", "path": "…"}}\'.')
-@click.option("--outputs", metavar="JSON", help='The output by name: \'{"score": {"path": "…"}}\'.')
+@click.option(
+    "--inputs",
+    metavar="JSON",
+    help='Inputs by name: \'{"data": {"type": "uri_folder", "path": "…"}}\'; of a pipeline literals, too.',
+)
+@click.option("--outputs", metavar="JSON", help='Outputs by name: \'{"score": {"path": "…"}}\'.')
 @click.option("--output-path", metavar="PATH", help="Folder for the predictions; default the job's own.")
 @click.option("--overwrite", is_flag=True, default=None, help="Replace an output file that exists already.")
 @click.option("-m", "--mini-batch-size", help="For this job alone: 10 (files), 10MB, or '5000 rows'.")
@@ -146,14 +150,12 @@ def invoke(
 
     Example: tidemill batch-endpoint invoke -n pump-health --input ./images --query name -o tsv
     """
-    from scoring.specs.invocation import InvocationSpec
-    from scoring.specs.validation import parse
-
     document = invocation_document(file, sets, deployment=deployment_name, **options)
-    spec = parse(InvocationSpec, document)
-    endpoint = name or spec.endpoint
-    if endpoint is None:
-        raise InvalidInput("missing; name the endpoint, here or as `endpoint` in the file", place="--name")
-    with connected() as client, placed(document):
-        # a name on the command line beats the file's
-        return client.batch_endpoints.invoke(endpoint, {**body(spec), "endpoint": endpoint.lower()})
+    with connected() as client:
+        spec = parsed_invocation(client, document, name)
+        endpoint = name or spec.endpoint
+        if endpoint is None:
+            raise InvalidInput("missing; name the endpoint, here or as `endpoint` in the file", place="--name")
+        with placed(document):
+            # a name on the command line beats the file's
+            return client.batch_endpoints.invoke(endpoint, {**body(spec), "endpoint": endpoint.lower()})

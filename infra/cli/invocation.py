@@ -10,10 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from infra.cli.command import written
-from scoring.errors import InvalidInput
+from scoring.errors import InvalidInput, ScoringError
 
 if TYPE_CHECKING:
+    from infra.client import TidemillClient
     from scoring.specs.document import Document
+    from scoring.specs.invocation import InvocationSpec
+    from scoring.specs.pipeline_invocation import PipelineInvocationSpec
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
@@ -53,6 +56,34 @@ def invocation_document(
         if value is not None:
             document = document.with_value((name,), value, origin=f"--{name.replace('_', '-')}")
     return document.with_settings(list(sets))
+
+
+def parsed_invocation(
+    client: TidemillClient, document: Document, endpoint: str | None
+) -> InvocationSpec | PipelineInvocationSpec:
+    """What the deployment that is meant takes: a model's, or a pipeline's. Raises InvalidInput.
+
+    One that cannot be found is the service's to refuse: the document is read as a model's.
+    """
+    from scoring.specs.invocation import InvocationSpec
+    from scoring.specs.pipeline_invocation import parse_pipeline_invocation
+    from scoring.specs.validation import parse
+
+    if _is_of_pipeline(client, document, endpoint):
+        return parse_pipeline_invocation(document)
+    return parse(InvocationSpec, document)
+
+
+def _is_of_pipeline(client: TidemillClient, document: Document, endpoint: str | None) -> bool:
+    endpoint, deployment = endpoint or document.value.get("endpoint"), document.value.get("deployment")
+    if not isinstance(endpoint, str):
+        return False
+    try:
+        if not isinstance(deployment, str):
+            deployment = client.batch_endpoints.show(endpoint)["defaults"]["deployment_name"]
+        return deployment is not None and client.batch_deployments.show(endpoint, deployment).get("type") == "pipeline"
+    except ScoringError:
+        return False
 
 
 def absolute(path: str) -> str:

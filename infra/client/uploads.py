@@ -40,6 +40,8 @@ class Uploads:
 
     def of_deployment(self, document: Mapping[str, Any]) -> Document:
         """A deployment's document with the files that it names."""
+        if document.get("type") == "pipeline":
+            return self.of_job(document)
         given = self.field(document, "model.path", MODELS)
         given = self.field(given, "code_configuration.code", CODE)
         return self.field(given, "environment.build.path", BUILDS)

@@ -9,7 +9,9 @@ from datetime import datetime
 from scoring.components.binding import DataReference, OutputTarget, Value
 from scoring.components.component import CommandComponent, Component, ParallelComponent, PipelineComponent, Step
 from scoring.components.jobs import CommandJob, PipelineDeployment, PipelineJob
+from scoring.components.templates import expanded_path
 from scoring.components.values import Produced, step_values
+from scoring.datastore import DEFAULT_DATASTORE
 from scoring.deployment import CodeConfiguration, Deployment, OutputAction
 from scoring.job import NO_INPUT, Job, JobKind, JobStatus
 from scoring.mini_batch_size import SizeUnit
@@ -121,7 +123,7 @@ def released(parent: Job, child: Job, step: Step, values: Mapping[str, Value], p
     """
     assert parent.pipeline is not None
     inputs = step_values(step, values, produced)
-    outputs = {name: _target(parent.pipeline, step, name) for name in step.component.outputs}
+    outputs = {name: _target(parent, parent.pipeline, step, name) for name in step.component.outputs}
     queued = child.moved(JobStatus.QUEUED, reason="waiting for a runner")
     if isinstance(step.component, PipelineComponent):
         settings = replace(parent.pipeline.settings, default_compute=step.compute or _default_compute(parent))
@@ -158,13 +160,19 @@ def _default_compute(parent: Job) -> str | None:
     return None if parent.pipeline is None else parent.pipeline.settings.default_compute
 
 
-def _target(pipeline: PipelineJob, step: Step, name: str) -> OutputTarget:
-    """Where a step's output goes: what the step says, what the pipeline's output that it is says, the default."""
+def _target(parent: Job, pipeline: PipelineJob, step: Step, name: str) -> OutputTarget:
+    """Where a step's output goes: what the pipeline's output that it is says, what the step says, the default."""
     target = step.outputs.get(name, OutputTarget())
     if target.parent_output is not None:
         above = pipeline.outputs.get(target.parent_output, OutputTarget())
+        path = above.path
+        if path is not None:
+            # whoever wrote it meant the job that they know of, not its step
+            path = expanded_path(
+                path, name=parent.name, output_name=target.parent_output, default_datastore=DEFAULT_DATASTORE
+            )
         target = OutputTarget(
-            path=above.path or target.path,
+            path=path or target.path,
             type=target.type or above.type,
             name=above.name or target.name,
             version=above.version or target.version,

@@ -26,8 +26,11 @@ def is_azure_body(document: Document) -> bool:
     return isinstance(inner, Mapping) and names <= _ROOT
 
 
-def azure_invocation(document: Document) -> Document:
-    """The body as a document of `InvocationSpec`. Raises InvalidInput for what cannot be said there."""
+def azure_invocation(document: Document, *, literals: bool = False) -> Document:
+    """The body as a document of `InvocationSpec`. Raises InvalidInput for what cannot be said there.
+
+    literals  the deployment is a pipeline's, which takes them: of `PipelineInvocationSpec`
+    """
     reader = AzureReader()
     root = reader.names(document.value, ())
     properties = reader.names(root["properties"][1], root["properties"][0])
@@ -37,7 +40,9 @@ def azure_invocation(document: Document) -> Document:
         rule = _RULES.get(name)
         if rule is None:
             raise InvalidInput(f"unknown key; allowed: {', '.join(sorted(_SHOWN.values()))}", place=shown_path(path))
-        if value is not None:
+        if value is not None and literals and name == "inputdata":
+            _input_values(reader, path, value)
+        elif value is not None:
             rule(reader, path, value)
     return reader.document()
 
@@ -90,6 +95,21 @@ def _input_data(reader: AzureReader, path: FieldPath, value: Any) -> None:
                 reader.put(("inputs", name, target), where, reading(found, where))
         if "value" in fields and reader.value["inputs"][name].get("type") != "literal":
             raise InvalidInput("only a Literal has a value; data has a uri", place=shown_path(fields["value"][0]))
+
+
+def _input_values(reader: AzureReader, path: FieldPath, value: Any) -> None:
+    """As `_input_data`; a literal becomes its value."""
+    data = {}
+    for inner, given in reader.names(value, path).values():
+        fields = reader.names(given, inner)
+        kind = fields.get("jobinputtype", (inner, ""))
+        if str(kind[1]).lower() != "literal":
+            data[str(inner[-1])] = given
+            continue
+        if "value" not in fields:
+            raise InvalidInput("missing; a Literal has a value", place=shown_path((*inner, "Value")))
+        reader.put(("inputs", str(inner[-1])), *fields["value"])
+    _input_data(reader, path, data)
 
 
 def _output_data(reader: AzureReader, path: FieldPath, value: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from scoring.components.jobs import PipelineDeployment
 from scoring.deployment import Deployment, OutputAction
 from scoring.endpoint import Endpoint
 from scoring.errors import InvalidInput
-from scoring.specs.azure_body import AzureReader, seconds_of
+from scoring.specs.azure_body import AzureReader, Named, seconds_of
 from scoring.specs.document import Document, FieldPath, described, shown_path
 from scoring.specs.shown import Shown, time_text
 from scoring.specs.shown_azure import duration_text
@@ -47,7 +48,12 @@ def deployment_document(body: Document, endpoint_name: str, name: str) -> Docume
     reader = AzureReader()
     where, inner = _resource(reader, body, name)
     reader.put(("endpoint_name",), where, endpoint_name)
-    for key, (path, given) in reader.known(inner, where, *_DEPLOYMENT_KEYS).items():
+    fields = reader.known(inner, where, *_DEPLOYMENT_KEYS)
+    configuration = fields.get("deploymentconfiguration", (where, None))
+    if configuration[1] is not None and _kind_of(reader, configuration[1], configuration[0]) == _PIPELINE:
+        _pipeline(reader, fields, *configuration)
+        return reader.document()
+    for key, (path, given) in fields.items():
         rule = _DEPLOYMENT_RULES.get(key)
         if rule is not None and given is not None:
             rule(reader, path, given)
@@ -102,13 +108,46 @@ def _output_action(reader: AzureReader, path: FieldPath, given: Any) -> None:
     reader.put(("output_action",), path, actions[str(given).lower()])
 
 
-def _of_a_model(reader: AzureReader, path: FieldPath, given: Any) -> None:
-    kind = reader.names(given, path).get("deploymentconfigurationtype", (path, "Model"))
-    if str(kind[1]).lower() != "model":
-        raise InvalidInput(
-            f"found {described(kind[1])}; deployments of pipelines are not supported, allowed: Model",
-            place=shown_path(kind[0]),
-        )
+_PIPELINE = "pipelinecomponent"
+
+
+def _kind_of(reader: AzureReader, given: Any, path: FieldPath) -> str:
+    where, kind = reader.names(given, path).get("deploymentconfigurationtype", (path, "Model"))
+    if str(kind).lower() not in {"model", _PIPELINE}:
+        raise InvalidInput(f"found {described(kind)}, allowed: Model, PipelineComponent", place=shown_path(where))
+    return str(kind).lower()
+
+
+def _pipeline(reader: AzureReader, fields: Named, path: FieldPath, given: Any) -> None:
+    """A pipeline's component by its id, with settings as texts; keys of models have no place beside it."""
+    for key, (where, value) in fields.items():
+        if key not in {"deploymentconfiguration", "description", "properties", "provisioningstate"} and value:
+            raise InvalidInput("only deployments of models have it", place=shown_path(where))
+    reader.put(("type",), path, "pipeline")
+    for key in ("description", "properties"):
+        if key in fields:
+            reader.put((key,), *fields[key])
+    inner = reader.known(given, path, "deploymentConfigurationType", "componentId", "settings", "description", "tags")
+    if "componentid" not in inner:
+        message = "missing; wanted a registered component's id: {referenceType: Id, assetId: …}"
+        raise InvalidInput(message, place=shown_path((*path, "componentId")))
+    where, component = inner["componentid"]
+    asset = reader.known(component, where, "referenceType", "assetId")
+    if "assetid" not in asset:
+        raise InvalidInput("missing; it is required", place=shown_path((*where, "assetId")))
+    reader.put(("component",), *asset["assetid"])
+    where, settings = inner.get("settings", (path, None))
+    for name, (place, value) in reader.names(settings or {}, where).items():
+        reader.put(("settings", _SETTINGS.get(name, name)), place, value)
+
+
+_SETTINGS = {
+    "defaultcompute": "default_compute",
+    "defaultdatastore": "default_datastore",
+    "continueonstepfailure": "continue_on_step_failure",
+    "forcererun": "force_rerun",
+}
+"""In a client's words, and in those of the file, in which most send them."""
 
 
 _DEPLOYMENT_RULES: Mapping[str, Rule] = {
@@ -129,7 +168,6 @@ _DEPLOYMENT_RULES: Mapping[str, Rule] = {
     "properties": _plain("properties"),
     "resources": _parts(instancecount=("resources", "instance_count"), instancetype=(), properties=()),
     "retrysettings": _parts(maxretries=("retry_settings", "max_retries"), timeout=("retry_settings", "timeout")),
-    "deploymentconfiguration": _of_a_model,
 }
 
 _DEPLOYMENT_KEYS = (
@@ -196,7 +234,38 @@ def azure_deployment(deployment: Deployment, *, arm_id: str, workspace: str, ope
     }
 
 
-def _system_data(value: Endpoint | Deployment) -> Shown:
+def azure_pipeline_deployment(deployment: PipelineDeployment, *, arm_id: str, workspace: str, operation: str) -> Shown:
+    component, settings = deployment.component, deployment.settings
+    texts = {
+        "default_compute": settings.default_compute,
+        "default_datastore": settings.default_datastore,
+        "continue_on_step_failure": str(settings.continue_on_step_failure).lower(),
+        "force_rerun": str(settings.force_rerun).lower(),
+    }
+    return {
+        "id": arm_id,
+        "name": deployment.name,
+        "type": f"{_TYPE}/deployments",
+        "location": "local",
+        "tags": dict(deployment.tags),
+        "systemData": _system_data(deployment),
+        "properties": {
+            "description": deployment.description,
+            "deploymentConfiguration": {
+                "deploymentConfigurationType": "PipelineComponent",
+                "componentId": {
+                    "referenceType": "Id",
+                    "assetId": f"{workspace}/components/{component.name}/versions/{component.version}",
+                },
+                "settings": {name: text for name, text in texts.items() if text is not None},
+            },
+            "properties": {**deployment.properties, "AzureAsyncOperationUri": operation},
+            "provisioningState": "Succeeded",
+        },
+    }
+
+
+def _system_data(value: Endpoint | Deployment | PipelineDeployment) -> Shown:
     return {
         "createdAt": time_text(value.created_at),
         "lastModifiedAt": time_text(value.modified_at or value.created_at),

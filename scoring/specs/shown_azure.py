@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from scoring.components.binding import LiteralValue, Value
 from scoring.job import Job, JobInput, JobInputType
 from scoring.specs.job_input import OUTPUT_NAME
 from scoring.specs.shown import Shown, time_text
@@ -51,6 +52,48 @@ def azure_job(job: Job, shown: Shown, *, scoring_uri: str, studio: str, output_f
             "properties": {**shown["properties"], "azureml.parameters": _parameters(job)},
         },
     }
+
+
+def azure_work(job: Job, shown: Shown, *, scoring_uri: str) -> Shown:
+    """As `azure_job`, for what an invocation of a pipeline's deployment made, and for other pipelines and commands."""
+    work = job.pipeline or job.command or job.parallel
+    values = {} if work is None else work.inputs
+    studio = shown["services"]["Studio"]["endpoint"]
+    return {
+        **shown,
+        "type": JOB_TYPE,
+        "systemData": {"createdAt": time_text(job.created_at), "createdBy": "tidemill", "createdByType": "Application"},
+        "properties": {
+            "name": job.display_name,
+            "description": job.description,
+            "status": job.status.value,
+            "provisioningState": "Succeeded",
+            "inputData": {name: _value(value) for name, value in values.items()},
+            "outputData": {
+                name: {"jobOutputType": _camel(output.type.value), "uri": output.path}
+                for name, output in job.outputs.items()
+            },
+            "interactionEndpoints": {
+                "Tracking": {"jobEndpointType": "Tracking", "endpoint": f"{scoring_uri}/{job.name}", "status": None},
+                "Studio": {"jobEndpointType": "Studio", "endpoint": studio, "status": None},
+            },
+            "tags": dict(job.tags),
+            "properties": dict(shown["properties"]),
+        },
+    }
+
+
+def _value(value: Value) -> dict[str, Any]:
+    if isinstance(value, LiteralValue):
+        return {"jobInputType": "Literal", "value": str(value.value)}
+    kind = "uri_folder" if value.type is None else value.type.value
+    return {"jobInputType": _camel(kind), "uri": value.path, "mode": "ReadOnlyMount"}
+
+
+def _camel(kind: str) -> str:
+    """`uri_folder` is UriFolder."""
+    words = {"mltable": "MLTable", "mlflow_model": "MLFlowModel"}
+    return words.get(kind, "".join(part.capitalize() for part in kind.split("_")))
 
 
 def _input(job_input: JobInput) -> dict[str, Any]:

@@ -98,10 +98,10 @@ def test_the_walk_of_a_script_with_curl(service: Service) -> None:
         ({"model": {"referenceType": "Id"}}, 400, "properties.model.assetId", "missing"),
         ({"model": {"assetId": f"{WORKSPACE}/models/absent/versions/1"}}, 404, None, "absent"),
         (
-            {"deploymentConfiguration": {"deploymentConfigurationType": "PipelineComponent"}},
+            {"deploymentConfiguration": {"deploymentConfigurationType": "Online"}},
             400,
             "properties.deploymentConfiguration.deploymentConfigurationType",
-            "deployments of pipelines are not supported",
+            "allowed: Model, PipelineComponent",
         ),
     ],
 )

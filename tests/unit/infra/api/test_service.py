@@ -424,7 +424,10 @@ def test_openapi_documents_bodies_and_errors(service: Service) -> None:
     schemas = document["components"]["schemas"]
     post = document["paths"]["/batch-endpoints/{endpoint_name}/jobs"]["post"]
     assert post["requestBody"]["content"]["application/json"]["schema"] == {
-        "$ref": "#/components/schemas/InvocationSpec"
+        "oneOf": [
+            {"$ref": "#/components/schemas/InvocationSpec"},
+            {"$ref": "#/components/schemas/PipelineInvocationSpec"},
+        ]
     }
     assert set(post["responses"]) >= {"201", "400", "404", "409", "503"}
     assert "mini_batch_size" in schemas["InvocationSpec"]["properties"]
