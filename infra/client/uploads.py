@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from infra.client.connection import Connection, Document
+from scoring.components.declared import ValueType
 from scoring.errors import NotFound
 from storage.archive import packed
 from storage.content import code_content, hash_of, named_content
 
 MODELS, CODE, BUILDS, DATA = "models", "code", "builds", "data"
 
-
 _OF_WORK = (("code", CODE), ("environment.build.path", BUILDS), ("model.path", MODELS))
+_LITERALS = {kind.value for kind in ValueType if kind.is_literal}
 
 
 class Uploads:
@@ -69,13 +70,24 @@ class Uploads:
             given["jobs"] = {
                 name: self.of_job(step) if isinstance(step, Mapping) else step for name, step in steps.items()
             }
+        beside = given.get("additional_includes")
+        if isinstance(beside, (list, tuple)):
+            # sent as data is, under its own name
+            given["additional_includes"] = [
+                self.hand_over(each, DATA, place="additional_includes") if isinstance(each, str) else each
+                for each in beside
+            ]
         inputs = given.get("inputs")
         if isinstance(inputs, Mapping):
-            given["inputs"] = {
-                name: self.field(value, "path", DATA) if isinstance(value, Mapping) else value
-                for name, value in inputs.items()
-            }
+            given["inputs"] = {name: self._of_input(value) for name, value in inputs.items()}
         return given
+
+    def _of_input(self, given: Any) -> Any:
+        """Data that is given, or declared as a default; not a literal that looks like a path."""
+        if not isinstance(given, Mapping):
+            return given
+        given = self.field(given, "path", DATA)
+        return given if given.get("type") in _LITERALS else self.field(given, "default", DATA)
 
     def hand_over(self, written: str, kind: str, *, place: str) -> str:
         """The path that the service knows it by. One that does not exist here is left for the service to judge."""

@@ -20,6 +20,9 @@ from scoring.specs.endpoint import EndpointSpec
 from scoring.specs.environment import EnvironmentSpec
 from scoring.specs.invocation import InvocationSpec
 from scoring.specs.model import ModelSpec
+from scoring.specs.pipeline import parse_component
+from scoring.specs.pipeline_deployment import parse_pipeline_deployment
+from scoring.specs.pipeline_job import parse_job
 from scoring.specs.schedule import parse_schedule
 from scoring.specs.validation import parse
 from tests.effort import examples
@@ -105,8 +108,61 @@ FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
     ),
 }
 
+FILES |= {
+    "component": (
+        "$schema: x\nname: prepare\nversion: 1\ntype: command\ncode: src\nadditional_includes: [../more]\n"
+        "environment: {image: python:3.12}\nenvironment_variables: {A: 1}\nresources: {instance_count: 1}\n"
+        "distribution: {type: pytorch}\ninputs:\n  data: {type: uri_folder, mode: download}\n"
+        "  rate: {type: number, default: 0.5, min: 0, max: 1}\n  note:\n    type: string\n    optional: true\n"
+        "outputs:\n  made: {type: uri_folder}\n  log:\n"
+        "command: run ${{inputs.data}} ${{inputs.rate}} $[[--n ${{inputs.note}}]] ${{outputs.made}}\n",
+        parse_component,
+    ),
+    "parallel component": (
+        "name: score\ntype: parallel\ninputs:\n  images: {type: uri_folder}\noutputs:\n  rows: {type: uri_file}\n"
+        "input_data: ${{inputs.images}}\nmini_batch_size: '10kb'\nerror_threshold: 5\n"
+        "retry_settings: {max_retries: 2, timeout: 60}\nlogging_level: INFO\ntask:\n  type: run_function\n  code: src\n"
+        "  entry_script: score.py\n  program_arguments: --x ${{inputs.images}}\n  append_row_to: ${{outputs.rows}}\n",
+        parse_component,
+    ),
+    "pipeline component": (
+        "name: whole\ntype: pipeline\ninputs:\n  data: {type: uri_folder}\noutputs:\n  rows: {type: uri_folder}\n"
+        "jobs:\n  prepare:\n    component: azureml:prepare@latest\n    inputs:\n      data: ${{parent.inputs.data}}\n"
+        "      rate: 5\n    outputs:\n      made:\n    limits: {timeout: 5}\n  score:\n    type: command\n"
+        "    command: score ${{inputs.images}} ${{outputs.rows}}\n    compute: azureml:cpu\n    inputs:\n"
+        "      images:\n        type: uri_folder\n        path: ${{parent.jobs.prepare.outputs.made}}\n"
+        "    outputs:\n      rows: ${{parent.outputs.rows}}\n",
+        parse_component,
+    ),
+    "pipeline job": (
+        "type: pipeline\nname: job-1\nexperiment_name: e\ninputs:\n  data: {type: uri_folder, path: data}\n"
+        "  n: 5\n  rate: {type: number, value: 0.5}\noutputs:\n  rows: {type: uri_folder, path: 'out/${{name}}'}\n"
+        "settings:\n  default_compute: azureml:cpu\n  force_rerun: true\njobs:\n  a:\n    command: x ${{inputs.n}}"
+        " ${{outputs.o}}\n    inputs: {n: '${{parent.inputs.n}}'}\n    outputs: {o: '${{parent.outputs.rows}}'}\n  b:\n"
+        "    component: {command: y, inputs: {d: {type: uri_folder}}}\n"
+        "    inputs: {d: '${{parent.jobs.a.outputs.o}}'}\n",
+        parse_job,
+    ),
+    "command job": (
+        "command: x ${{inputs.data}} ${{inputs.n}} > ${{outputs.o}}\ncode: src\nenvironment: azureml:e@latest\n"
+        "environment_variables: {A: 1}\ninputs:\n  data: {type: uri_file, path: a.csv}\n  n: 3\noutputs:\n  o:\n"
+        "compute: cpu\nlimits: {timeout: 60}\nqueue_settings: {job_tier: x}\ntags: {a: 1}\n",
+        parse_job,
+    ),
+    "pipeline deployment": (
+        "name: whole\nendpoint_name: pump-health\ntype: pipeline\ncomponent:\n  type: pipeline\n  jobs:\n    a:\n"
+        "      component: azureml:a:1\nsettings:\n  default_compute: cpu\n  continue_on_step_failure: false\n"
+        "tags: {a: 1}\n",
+        parse_pipeline_deployment,
+    ),
+}
+
 KEYS = {
-    name: {*load_document(text.encode(), file="f.yml").value, "image", "build", "input", "settings"}
+    name: {
+        *load_document(text.encode(), file="f.yml").value,
+        *("image", "build", "input", "settings"),
+        *("name", "jobs", "command", "component", "outputs", "mini_batch_size", "input_data", "task"),
+    }
     for name, (text, _) in FILES.items()
 }
 """Keys of the whole file, and those that a refusal may miss."""

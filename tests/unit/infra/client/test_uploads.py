@@ -103,3 +103,40 @@ def test_an_environments_conda_file_is_read_here(folder: Path) -> None:
     assert service.bodies[0][1]["conda_file"] == {"dependencies": ["python=3.12"]}
     with pytest.raises(InvalidInput, match=r"absent.yml: no such file"):
         service.client().environments.create({"name": "e", "conda_file": "absent.yml"})
+
+
+def test_the_files_of_a_component_and_of_its_steps_are_sent(folder: Path) -> None:
+    service = Elsewhere()
+    task = {
+        "type": "run_function",
+        "code": "code",
+        "entry_script": "score.py",
+        "environment": {"build": {"path": "docker"}},
+    }
+    service.client().components.create(
+        {
+            "name": "whole",
+            "type": "pipeline",
+            "inputs": {
+                "images": {"type": "uri_folder", "default": "data"},
+                "word": {"type": "string", "default": "data"},
+            },
+            "jobs": {
+                "prepare": {
+                    "component": {"command": "true", "code": "code", "additional_includes": ["data/a.csv"]},
+                    "inputs": {"data": "${{parent.inputs.images}}", "more": {"path": "data"}, "word": "data"},
+                },
+                "score": {"type": "parallel", "task": task},
+            },
+        }
+    )
+    ((_, body),) = service.bodies
+    prepare, score = body["jobs"]["prepare"], body["jobs"]["score"]
+    assert body["inputs"]["images"]["default"].startswith("/kept/data/")
+    assert (body["inputs"]["word"]["default"], prepare["inputs"]["word"]) == ("data", "data"), "a literal is no path"
+    assert prepare["component"]["code"].startswith("/kept/code/")
+    assert prepare["component"]["additional_includes"][0].startswith("/kept/data/")
+    assert prepare["inputs"]["data"] == "${{parent.inputs.images}}"
+    assert prepare["inputs"]["more"]["path"].startswith("/kept/data/")
+    assert score["task"]["code"] == prepare["component"]["code"]
+    assert score["task"]["environment"]["build"]["path"].startswith("/kept/builds/")

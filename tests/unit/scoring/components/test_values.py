@@ -94,3 +94,12 @@ def test_bindings_are_followed() -> None:
         "model": DataReference(path="made", type=ValueType.URI_FILE, mode="download"),
         "rate": LiteralValue(value=1),
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"),
+    [(ValueType.INTEGER, 0), (ValueType.BOOLEAN, False), (ValueType.STRING, ""), (ValueType.NUMBER, 0.0)],
+)
+def test_a_default_of_nothing_much_is_a_default(kind: ValueType, default: Scalar) -> None:
+    declared = {"x": InputDeclaration(type=kind, default=default)}
+    assert given_values(declared, {}) == {"x": LiteralValue(value=default)}
