@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.tidemill-installed
 
-.PHONY: help setup demo test check screenshots lock clean
+.PHONY: help setup demo test proof check screenshots lock clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -25,6 +25,9 @@ demo: setup      ## the whole stack end to end: sensors, stream, lake, model, sc
 
 test: setup      ## every test: real Kafka, Postgres, Faust, Streamlit, a browser
 	$(BIN)/python -m pytest
+
+proof: setup     ## kills, zombies, rebalances, power cuts, poison with full counts: nothing lost, nothing counted twice
+	$(BIN)/python -m tests.fault.proof
 
 check: setup     ## seconds: format, lint, types, imports, unit, property and architecture tests
 	$(BIN)/ruff format --check .

@@ -36,6 +36,7 @@ class StreamStack:
     correction_lateness_seconds: float = 0.0
     idle_timeout_seconds: float = 3600.0
     commit_interval_seconds: float = 0.2
+    session_seconds: float = 30.0
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -51,6 +52,7 @@ class StreamStack:
             "TIDEMILL_CORRECTION_LATENESS_SECONDS": str(self.correction_lateness_seconds),
             "TIDEMILL_IDLE_TIMEOUT_SECONDS": str(self.idle_timeout_seconds),
             "TIDEMILL_COMMIT_INTERVAL_SECONDS": str(self.commit_interval_seconds),
+            "TIDEMILL_SESSION_SECONDS": str(self.session_seconds),
         }
 
     @property

@@ -1,0 +1,135 @@
+"""A stream worker as it is, but that it notes the steps of its commits, and dies or freezes at the one it is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from deltalake import write_deltalake
+
+import ingestion.kafka.dead_letters
+import ingestion.pipeline
+import ingestion.stream.app  # noqa: F401  imported here, once for all that are forked
+import storage.lake.window_sink
+from infra import wiring
+from infra.settings import Settings
+from ingestion.ports import WindowCommit
+from ingestion.steps import Step
+from ingestion.window import WINDOW_SCHEMA
+from storage.lake.tables import WINDOWS
+
+Variant = Literal["honest", "position-first", "unfenced", "unsynced"]
+"""`honest` is the product. The others lack one piece of the mechanism each, to show that the checks would see it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """What a worker of the rig is.
+
+    notes  folder of the rig's own files; outside of the home, which may be on a disk that is cut off
+    """
+
+    member: str
+    environment: Mapping[str, str]
+    notes: Path
+    variant: Variant = "honest"
+
+
+def work(orders: Orders) -> None:
+    """The process: does not return."""
+    with (orders.notes / "workers.log").open("ab", buffering=0) as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    os.environ.update(orders.environment)
+    sys.argv = ["tidemill"]
+    _VARIANTS[orders.variant]()
+    wiring.stream_worker(Settings(), member=orders.member, web_port=None, step=Notes(orders))
+
+
+class Notes:
+    """Writes a line for each step; where an order lies ready for this member and step, sends itself its signal."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._member = orders.member
+        self._order = order_file(orders.notes, orders.member)
+        self._file = os.open(orders.notes / "steps.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._passed = 0
+
+    def __call__(self, step: Step) -> None:
+        number = self._ordered(step)
+        line = {"at": time.time(), "pid": os.getpid(), "member": self._member, "step": step, "signal": number}
+        os.write(self._file, (json.dumps(line) + "\n").encode())
+        if number is not None:
+            os.kill(os.getpid(), number)
+
+    def _ordered(self, step: Step) -> int | None:
+        try:
+            order = json.loads(self._order.read_text())
+        except FileNotFoundError:
+            self._passed = 0
+            return None
+        if order["step"] != step:
+            return None
+        self._passed += 1
+        if self._passed < order["times"]:
+            return None
+        self._order.unlink()
+        return int(order["signal"])
+
+
+def order_file(notes: Path, member: str) -> Path:
+    return notes / f"{member}.order"
+
+
+def give_order(notes: Path, member: str, step: Step, times: int, number: signal.Signals) -> None:
+    """Let the member send itself the signal when it has done this step `times` times from now."""
+    path = order_file(notes, member)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({"step": step, "times": times, "signal": int(number)}))
+    draft.rename(path)
+
+
+# -- what is wrong on purpose -----------------------------------------------------------------------------------------
+
+
+class PositionFirstSink(storage.lake.window_sink.LakeWindowSink):
+    """Commits the position before the data: what every tutorial's consumer does."""
+
+    def __init__(self, *, lake_root: Path, **others: Any) -> None:
+        super().__init__(lake_root=lake_root, **others)
+        self._table = WINDOWS.path(lake_root)
+
+    def commit(self, commit: WindowCommit) -> None:
+        super().commit(replace(commit, windows=WINDOW_SCHEMA.empty_table()))
+        if commit.windows.num_rows:
+            rows = storage.lake.window_sink._dated(commit.windows, "window_start")
+            write_deltalake(self._table, rows, mode="append", partition_by=["date"])
+
+
+def _position_first() -> None:
+    storage.lake.window_sink.LakeWindowSink = PositionFirstSink  # type: ignore[misc]
+
+
+def _unfenced() -> None:
+    """Nobody looks whether somebody else has committed in between."""
+    storage.lake.window_sink.LakeWindowSink._check_unmoved = lambda *_: None  # type: ignore[method-assign]
+
+
+def _unsynced() -> None:
+    """Nothing is flushed to the disk before it is named."""
+    os.fsync = lambda _: None  # type: ignore[assignment]
+
+
+_VARIANTS = {
+    "honest": lambda: None,
+    "position-first": _position_first,
+    "unfenced": _unfenced,
+    "unsynced": _unsynced,
+}
