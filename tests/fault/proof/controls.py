@@ -45,7 +45,8 @@ def no_sync(bootstrap: str, scratch: Path, count: int, seed: int) -> Figures:
         "no sync",
         seed,
         lambda: power_cuts(bootstrap, scratch, count, seed, variant="unsynced"),
-        "ended by itself.* (cannot be opened|is damaged|is not in|No table metadata)|[1-9]\\d* (missing|that should not be)",
+        r"ended by itself.* (cannot be opened|is damaged|is not in|No table metadata)"
+        r"|[1-9]\d* (missing|that should not be)",
     )
 
 
