@@ -43,6 +43,7 @@ def settings_of(settings: Settings, definition: StreamDefinition) -> StreamSetti
 
 def preparation(settings: Settings, definition: StreamDefinition) -> Preparation:
     """What the definition does with readings before they are folded. Raises InvalidInput."""
+    from infra.wiring import stores
     from ingestion.preparation import Preparation
     from storage.postgres.engine import shared_engine
     from storage.preparation.rows import DuckRowPreparation
@@ -52,7 +53,7 @@ def preparation(settings: Settings, definition: StreamDefinition) -> Preparation
     rows = DuckRowPreparation(
         definition,
         # looked up when it is asked for: a definition without joins runs without Postgres
-        lambda: shared_engine(settings.address().postgres_url),
+        lambda: shared_engine(stores(settings).postgres_url),
         settings.paths.stream_state / "static",
     )
     return Preparation(definition=definition, rows=rows)

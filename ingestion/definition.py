@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 import pyarrow as pa
@@ -120,8 +121,15 @@ class StreamDefinition:
             "filter": self.filter,
             "derived": list(self.derived.items()),
             "key": self.key,
-            "window": self.window.fingerprint,
+            "window": _told(self.window),
             "aggregates": [[one.column, one.function, one.of, dict(one.parameters)] for one in self.aggregates],
         }
         text = json.dumps(told, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _told(window: Window) -> Mapping[str, int | str]:
+    """What decides which readings a window holds: its kind and its lengths, in microseconds."""
+    lengths = {name: getattr(window, name, None) for name in ("size", "every", "gap", "max_size")}
+    told = {name: value // timedelta(microseconds=1) for name, value in lengths.items() if value is not None}
+    return {"type": type(window).__name__, **told}

@@ -144,9 +144,9 @@ class StreamStack:
     def late(self) -> list[dict[str, Any]]:
         return self.rows("late_readings", ["partition", "offset", "sensor_id", "event_time", "value"])
 
-    def dead_letters(self) -> list[dict[str, Any]]:
-        """Every letter of the dead-letter topic, in order of partition and offset; headers as text."""
-        topic = f"{self.topic}-dead-letters"
+    def dead_letters(self, topic: str | None = None) -> list[dict[str, Any]]:
+        """Every letter of a dead-letter topic, in order of partition and offset; headers as text."""
+        topic = topic or f"{self.topic}-dead-letters"
         consumer = KafkaConsumer(
             bootstrap_servers=[self.bootstrap], enable_auto_commit=False, max_partition_fetch_bytes=30_000_000
         )
