@@ -130,7 +130,7 @@ def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Dec
     if at_once is not None:
         return at_once
     size = len(records)
-    if size <= _SMALLEST_PART or _is_arrow(records):
+    if size <= _SMALLEST_PART or (records.value(0) or b"")[:4] == ARROW_MAGIC:
         return _decoded_singly(partition, records, settings)
     bounds = np.linspace(0, size, min(_PARTS, 1 + size // _SMALLEST_PART) + 1).astype(int).tolist()
     ranges = list(itertools.pairwise(bounds))
@@ -142,18 +142,32 @@ def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Dec
     )
 
 
-def _is_arrow(records: Records) -> bool:
-    return (records.value(0) or b"")[:4] == ARROW_MAGIC
-
-
 def _decoded_at_once(records: Records, settings: StreamSettings) -> _Decoded | None:
-    """Where every record is one sound JSON reading, the usual case; None where they have to be taken one by one."""
+    """Where every record is one sound JSON reading, or every one a sound Arrow stream: the usual cases. Else None."""
     if not len(records) or (records.value_end - records.value_at).max() > settings.max_message_bytes:
         return None
-    if (records.key_end <= records.key_at).any():
+    if (records.key_end <= records.key_at).any() or (records.value_end - records.value_at).min() < len(ARROW_MAGIC):
         return None
+    if _begin_with(records, ARROW_MAGIC):
+        return _decoded_arrow(records)
     readings = decode_values(records)
     return None if readings is None else _Decoded(readings, np.arange(len(records)), [])
+
+
+def _begin_with(records: Records, begin: bytes) -> bool:
+    held = np.frombuffer(records.data, np.uint8)
+    return all(bool((held[records.value_at + place] == sign).all()) for place, sign in enumerate(begin))
+
+
+def _decoded_arrow(records: Records) -> _Decoded | None:
+    data = pa.py_buffer(records.data)
+    ranges = zip(records.value_at.tolist(), records.value_end.tolist(), strict=True)
+    try:
+        batches = [decode_arrow(data.slice(at, end - at)) for at, end in ranges]
+    except PoisonMessage:
+        return None
+    owner = np.repeat(np.arange(len(records)), [batch.num_rows for batch in batches])
+    return _Decoded(batches[0] if len(batches) == 1 else pa.concat_batches(batches), owner, [])
 
 
 def _decoded_singly(partition: int, records: Records, settings: StreamSettings) -> _Decoded:

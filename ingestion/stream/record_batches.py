@@ -119,15 +119,22 @@ def _walk(payload: bytes, head: _Head, base: int, starts: list[int]) -> None:
         for _ in range(head.records):
             append(base + at)
             byte = payload[at]
-            at += 1
+            if byte < 0x80:
+                at += 1 + (byte >> 1)
+                continue
             length = byte & 0x7F
+            byte = payload[at + 1]
+            if byte < 0x80:
+                at += 2 + ((length | byte << 7) >> 1)
+                continue
+            at += 1
             shift = 7
             while byte > 0x7F:
-                byte = payload[at]
-                at += 1
                 length |= (byte & 0x7F) << shift
+                at += 1
+                byte = payload[at]
                 shift += 7
-            at += length >> 1
+            at += 1 + ((length | byte << shift) >> 1)
     except IndexError:
         at = -1
     if at != len(payload):
