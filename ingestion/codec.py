@@ -3,11 +3,12 @@
 Two encodings, told apart by the first bytes of the message's value:
 
 - `{`              one reading: a JSON object with `machine_id`, `sensor_id`, `event_time` (RFC 3339 with a zone),
-                   `value`, and optionally `unit` and `sequence`. Further fields are ignored.
+                   `value`, and optionally `unit` and `sequence`. Further fields are ignored. Or many of them: see
+                   `ingestion.json_batches`.
 - FF FF FF FF      many readings: an Arrow IPC stream with the columns of READING_SCHEMA, in any order. Further columns
                    are ignored; integers and float32 are taken as values; `unit` and `sequence` may be missing.
 
-`decode` refuses a whole message (PoisonMessage). What is wrong with single rows of a well-formed message (NaN, an empty
+Decoding refuses a whole message (PoisonMessage). What is wrong with single rows of a well-formed message (NaN, an empty
 id, a clock that is off) is found by `ingestion.intake`, so that one bad row does not take the other 499 with it.
 
 Reasons are stable short codes, the same in dead-letter headers, counters and pages: REASONS.
@@ -41,7 +42,7 @@ REASONS = {
     "wrong_type": "a field of another type",
     "bad_time": "an event_time that is no RFC 3339 time, or has no zone, or is beyond what a timestamp holds",
     "bad_arrow": "an Arrow stream that is cut off or damaged",
-    "wrong_schema": "an Arrow stream without the columns of a reading",
+    "wrong_schema": "an Arrow stream without the columns of a reading, or JSON columns of different lengths",
     "null_key": "the message has no key, so its machine's order is not kept",
     "key_mismatch": "the key is not the reading's machine_id",
     "bad_id": "a machine_id or sensor_id that is empty or too long",
@@ -58,7 +59,7 @@ _VALUE_TYPES = (pa.float64(), pa.float32(), pa.int64(), pa.int32(), pa.int16(), 
 _SEQUENCE_TYPES = (pa.int64(), pa.int32(), pa.int16(), pa.int8(), pa.uint32(), pa.uint16(), pa.uint8())
 _REQUIRED = ("machine_id", "sensor_id", "event_time", "value")
 
-_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class JsonReading(msgspec.Struct, gc=False):
@@ -69,7 +70,7 @@ class JsonReading(msgspec.Struct, gc=False):
     event_time: Annotated[datetime, msgspec.Meta(tz=True)]
     value: float
     unit: str | None = None
-    sequence: _Int64 | None = None
+    sequence: Int64 | None = None
 
 
 _json_decoder = msgspec.json.Decoder(JsonReading)
@@ -94,17 +95,16 @@ _OFFENCES = (
 )
 
 
+def offence_of(text: str) -> str:
+    """The reason behind a message of msgspec's validation."""
+    return next((offence.reason for offence in _OFFENCES if offence.text in text), "wrong_type")
+
+
 def encode_reading(reading: Reading) -> bytes:
     """One reading as JSON; optional fields that are None are left out."""
     return _encode_json(
         reading.machine_id, reading.sensor_id, reading.event_time, reading.value, reading.unit, reading.sequence
     )
-
-
-def encode_readings(batch: pa.RecordBatch) -> list[bytes]:
-    """Every row of a batch (READING_SCHEMA) as its own JSON message."""
-    columns = [batch.column(name).to_pylist() for name in READING_SCHEMA.names]
-    return [_encode_json(*row) for row in zip(*columns, strict=True)]
 
 
 def encode_batch(batch: pa.RecordBatch) -> bytes:
@@ -113,16 +113,6 @@ def encode_batch(batch: pa.RecordBatch) -> bytes:
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     return bytes(sink.getvalue())
-
-
-def decode(value: bytes) -> pa.RecordBatch:
-    """The readings of one message in READING_SCHEMA's columns. Raises PoisonMessage where the message is unreadable.
-
-    Rows may still hold NaN, infinite values, empty ids, or, in an Arrow stream, nulls.
-    """
-    if value[:1] == b"{":
-        return columns_of([decode_json(value)])
-    return decode_arrow(value)
 
 
 def decode_json(value: bytes) -> JsonReading:
@@ -134,9 +124,7 @@ def decode_json(value: bytes) -> JsonReading:
     except UnicodeDecodeError as error:
         raise PoisonMessage("invalid_utf8", f"byte {error.start}: {error.reason}") from error
     except msgspec.ValidationError as error:
-        text = str(error)
-        reason = next((o.reason for o in _OFFENCES if o.text in text), "wrong_type")
-        raise PoisonMessage(reason, text) from error
+        raise PoisonMessage(offence_of(str(error)), str(error)) from error
     except RecursionError as error:
         raise PoisonMessage("too_deep", "nested deeper than the parser allows") from error
     except (msgspec.DecodeError, ValueError, OverflowError) as error:
@@ -154,7 +142,7 @@ def columns_of(rows: Sequence[JsonReading]) -> pa.RecordBatch:
             pa.array([r.unit for r in rows], pa.string()),
             pa.array([r.sequence for r in rows], pa.int64()),
         ],
-        schema=_NULLABLE_SCHEMA,
+        schema=NULLABLE_SCHEMA,
     )
 
 
@@ -192,7 +180,7 @@ def _plain_batch(data: pa.Buffer) -> pa.RecordBatch | None:
         return None
     if _PREFIX + message.metadata.size + message.body.size + len(_END) != rest.size:
         return None
-    batch = pa.ipc.read_record_batch(message, _NULLABLE_SCHEMA)
+    batch = pa.ipc.read_record_batch(message, NULLABLE_SCHEMA)
     batch.validate(full=True)
     return batch
 
@@ -211,7 +199,7 @@ def _any_batch(data: pa.Buffer) -> pa.RecordBatch:
     if is_plain and len(batches) == 1:
         if len(_plain_heads) < _MOST_HEADS:
             _plain_heads.add(_head_of(data))
-        return pa.RecordBatch.from_arrays(batches[0].columns, schema=_NULLABLE_SCHEMA)
+        return pa.RecordBatch.from_arrays(batches[0].columns, schema=NULLABLE_SCHEMA)
     return _conform(pa.Table.from_batches(batches, schema=schema))
 
 
@@ -227,7 +215,7 @@ _MOST_HEADS = 64
 _plain_heads: set[bytes] = set()
 """First messages, of several writers, that say READING_SCHEMA."""
 
-_NULLABLE_SCHEMA = pa.schema([field.with_nullable(True) for field in READING_SCHEMA])
+NULLABLE_SCHEMA = pa.schema([field.with_nullable(True) for field in READING_SCHEMA])
 
 
 def _check_schema(schema: pa.Schema) -> None:
@@ -253,7 +241,7 @@ def _check_schema(schema: pa.Schema) -> None:
 
 def _conform(table: pa.Table) -> pa.RecordBatch:
     columns = []
-    for field in _NULLABLE_SCHEMA:
+    for field in NULLABLE_SCHEMA:
         if field.name not in table.column_names:
             columns.append(pa.nulls(table.num_rows, field.type))
             continue
@@ -266,7 +254,7 @@ def _conform(table: pa.Table) -> pa.RecordBatch:
             else:
                 column = pc.cast(column, field.type, safe=field.name != "value")
         columns.append(column)
-    return pa.RecordBatch.from_arrays(columns, schema=_NULLABLE_SCHEMA)
+    return pa.RecordBatch.from_arrays(columns, schema=NULLABLE_SCHEMA)
 
 
 def _to_microseconds(column: Any) -> Any:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from ingestion.definition import ExtraField, FieldType, StreamDefinition
 from ingestion.intake import DeadLetter, Intake
+from ingestion.json_batches import form_of, objects_of
 from ingestion.records import Message, Record
 
 WRONG_FIELD = "wrong_field"
@@ -55,8 +56,10 @@ def with_fields(partition: int, messages: Iterable[Record], intake: Intake, defi
     decoder = msgspec.json.Decoder(msgspec.defstruct("Fields", [(field.name, Any, None) for field in fields]))
     for run in _runs(messages, intake):
         value = run.message.value or b""
-        if value[:1] == b"{":
+        if value[:1] == b"{" and form_of(value) is None:
             found, wrong = _of_json(decoder, value, fields)
+        elif value[:1] == b"{":
+            found, wrong = _of_json_rows(value, run.rows, fields)
         else:
             found, wrong = _of_arrow(value, run.rows, fields)
         if wrong is not None:
@@ -111,12 +114,25 @@ def _of_json(
         held = decoder.decode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return {}, f"the declared fields cannot be read: {error}"
-    found: dict[str, list[Any]] = {}
-    for field in fields:
-        one = getattr(held, field.name)
-        if type(one) not in _JSON_TYPES[field.type] or not _fits(one, field.type):
-            return {}, f"field {field.name} is {_shown(one)}; {field.type} was expected"
-        found[field.name] = [float(one) if field.type == "double" and one is not None else one]
+    return _checked([{field.name: getattr(held, field.name) for field in fields}], fields)
+
+
+def _of_json_rows(
+    value: bytes, rows: Sequence[int], fields: Sequence[ExtraField]
+) -> tuple[dict[str, list[Any]], str | None]:
+    return _checked(objects_of(value, rows), fields)
+
+
+def _checked(
+    objects: Sequence[Mapping[str, Any]], fields: Sequence[ExtraField]
+) -> tuple[dict[str, list[Any]], str | None]:
+    found: dict[str, list[Any]] = {field.name: [] for field in fields}
+    for held in objects:
+        for field in fields:
+            one = held.get(field.name)
+            if type(one) not in _JSON_TYPES[field.type] or not _fits(one, field.type):
+                return {}, f"field {field.name} is {_shown(one)}; {field.type} was expected"
+            found[field.name].append(float(one) if field.type == "double" and one is not None else one)
     return found, None
 
 

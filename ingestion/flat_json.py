@@ -1,13 +1,14 @@
 """Many small JSON readings in one call, by Arrow's reader, which makes columns at once and no Python object.
 
-It takes only what it reads exactly as the decoder of single messages does (`ingestion.codec.decode_json`): flat objects
-of plain ASCII without escapes, each on a line of its own, with times in the usual form. Whatever is not so is left to
-that decoder, since a message must mean the same whichever messages it was fetched with.
+A message is one object, or some, one a line. It takes only what it reads exactly as the decoder of single objects does
+(`ingestion.codec.decode_json`): flat objects of plain ASCII without escapes, each on a line of its own, with times in
+the usual form. Whatever is not so is left to that decoder, since a message must mean the same whichever messages it was
+fetched with.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +31,32 @@ _MOST_GAPS = 64
 """Different distances between neighbouring values up to which they are decoded where they lie."""
 
 
-def decode_values(records: Records) -> pa.RecordBatch | None:
-    """The readings of records that are one JSON object each, or None where any of them may be something else."""
-    lines = _lines(records)
-    return None if lines is None else decode_lines(lines, len(records))
+class Decoded(NamedTuple):
+    """Readings, and the place of each one's record."""
+
+    readings: pa.RecordBatch
+    owner: npt.NDArray[np.int64]
+
+
+def decode_values(records: Records) -> Decoded | None:
+    """The readings of records that are JSON objects, one a line; None where any of them may be something else."""
+    found = _lines(records)
+    if found is None:
+        return None
+    lines, ends = found
+    breaks = np.flatnonzero(lines == ord(_LINE))
+    count = len(breaks) + 1
+    if (lines[breaks + 1] != ord(_OPEN)).any():
+        return None
+    readings = decode_lines(lines, count)
+    if readings is None:
+        return None
+    owner = np.arange(count)
+    if count > len(records):
+        # a record's last line is ended by the first break behind it
+        of_record = np.searchsorted(breaks, ends, side="left")
+        owner = np.repeat(np.arange(len(records)), np.diff(of_record, prepend=-1))
+    return Decoded(readings, owner)
 
 
 def decode_lines(lines: npt.NDArray[np.uint8], count: int) -> pa.RecordBatch | None:
@@ -48,7 +71,7 @@ def decode_lines(lines: npt.NDArray[np.uint8], count: int) -> pa.RecordBatch | N
     if table.num_rows != count or any(table[name].null_count for name in _REQUIRED):
         return None
     columns = {name: _joined(table[name]) for name in _SCHEMA.names}
-    times = _times(columns["event_time"])
+    times = times_of(columns["event_time"])
     # the reader takes NaN and Infinity, which are no JSON
     if times is None or not np.isfinite(columns["value"].to_numpy()).all():
         return None
@@ -56,13 +79,17 @@ def decode_lines(lines: npt.NDArray[np.uint8], count: int) -> pa.RecordBatch | N
     return pa.RecordBatch.from_arrays([columns[name] for name in _SCHEMA.names], schema=_SCHEMA)
 
 
-def _lines(records: Records) -> npt.NDArray[np.uint8] | None:
-    """The values one a line: their bytes as they lie, with what is between two of them made an empty end of line."""
-    if len(records) == 0 or records.value_at.min() < 0:
+def _lines(records: Records) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None:
+    """The values line by line, and where in that each one ends.
+
+    They stay as they lie in the records' bytes; what is between two of them is made the end of a line.
+    """
+    if len(records) == 0 or records.value_at.min() < 0 or (records.value_end - records.value_at).min() < len("{}"):
         return None
     held = np.frombuffer(records.data, np.uint8)
-    at, end = records.value_at, records.value_end
-    if (end <= at).any() or (held[at] != ord(_OPEN)).any() or (held[end - 1] != ord(_CLOSE)).any():
+    at = records.value_at
+    end = records.value_end - (held[records.value_end - 1] == ord(_LINE))
+    if (held[at] != ord(_OPEN)).any() or (held[end - 1] != ord(_CLOSE)).any():
         return None
     first, last = int(at[0]), int(end[-1])
     gaps = at[1:] - end[:-1]
@@ -72,7 +99,7 @@ def _lines(records: Records) -> npt.NDArray[np.uint8] | None:
         if gap <= 0 or number == _MOST_GAPS:
             return None
         runs(lines, gap)[starts[places]] = np.frombuffer(b" " * (gap - 1) + _LINE, np.dtype((np.void, gap)))[0]
-    return lines
+    return lines, end - first
 
 
 def _is_plain(lines: npt.NDArray[np.uint8], count: int) -> bool:
@@ -84,7 +111,7 @@ def _is_plain(lines: npt.NDArray[np.uint8], count: int) -> bool:
     return is_flat and int(np.count_nonzero(lines < ord(" "))) == count - 1
 
 
-def _times(texts: Any) -> Any | None:
+def times_of(texts: Any) -> Any | None:
     """RFC 3339 times of UTC to the microsecond, or None where one is written otherwise."""
     lengths = pc.binary_length(texts).to_numpy()
     if lengths.min() < _SHORTEST_TIME or lengths.max() > _LONGEST_TIME:

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from ingestion.codec import (
 )
 from ingestion.errors import PoisonMessage
 from ingestion.flat_json import decode_values
+from ingestion.json_batches import decode, form_of, lines_of
 from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 
@@ -41,7 +42,7 @@ LARGEST_VALUE = 1e150
 class DeadLetter:
     """A message, or some rows of one, that can never be counted.
 
-    rows  indexes of the refused rows within an Arrow message; None where the whole message is refused
+    rows  indexes of the refused rows of a message of many readings; None where the whole message is refused
     """
 
     partition: int
@@ -89,11 +90,15 @@ _SMALLEST_PART = 64
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """Readings in offset order, `owner` the index of each one's record; and the records that cannot be read."""
+    """Readings in offset order, `owner` the index of each one's record; and what cannot be read.
+
+    lost  of the records with lines that cannot be read, which those are
+    """
 
     readings: pa.RecordBatch
     owner: npt.NDArray[np.int64]
     letters: list[DeadLetter]
+    lost: dict[int, list[int]] = field(default_factory=dict)
 
 
 def sift(partition: int, records: Records, settings: StreamSettings) -> Intake:
@@ -105,7 +110,7 @@ def sift(partition: int, records: Records, settings: StreamSettings) -> Intake:
     letters = decoded.letters
     refused: dict[str, int] = {}
     for letter in letters:
-        refused[letter.reason] = refused.get(letter.reason, 0) + 1
+        refused[letter.reason] = refused.get(letter.reason, 0) + (1 if letter.rows is None else len(letter.rows))
     readings, owner = decoded.readings, decoded.owner
     if readings.num_rows == 0:
         return Intake(readings=readings, offsets=np.empty(0, np.int64), dead_letters=letters, refused=refused)
@@ -115,7 +120,7 @@ def sift(partition: int, records: Records, settings: StreamSettings) -> Intake:
     if not faults.any():
         return Intake(readings=coded, offsets=offsets, dead_letters=letters, refused=refused)
 
-    letters += _row_letters(partition, records, readings, owner, faults)
+    letters += _row_letters(partition, records, decoded, faults)
     letters.sort(key=lambda letter: letter.message.offset)
     for code, count in zip(*np.unique(faults[faults > 0], return_counts=True), strict=True):
         reason = _ROW_FAULTS[code - 1]
@@ -139,6 +144,7 @@ def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Dec
         pa.concat_batches([part.readings for part in parts]),
         np.concatenate([part.owner + begin for part, (begin, _) in zip(parts, ranges, strict=True)]),
         [letter for part in parts for letter in part.letters],
+        {begin + at: rows for part, (begin, _) in zip(parts, ranges, strict=True) for at, rows in part.lost.items()},
     )
 
 
@@ -150,8 +156,8 @@ def _decoded_at_once(records: Records, settings: StreamSettings) -> _Decoded | N
         return None
     if _begin_with(records, ARROW_MAGIC):
         return _decoded_arrow(records)
-    readings = decode_values(records)
-    return None if readings is None else _Decoded(readings, np.arange(len(records)), [])
+    found = decode_values(records)
+    return None if found is None else _Decoded(found.readings, found.owner, [])
 
 
 def _begin_with(records: Records, begin: bytes) -> bool:
@@ -176,6 +182,7 @@ def _decoded_singly(partition: int, records: Records, settings: StreamSettings) 
     run: list[JsonReading] = []
     run_owners: list[int] = []
     letters: list[DeadLetter] = []
+    lost: dict[int, list[int]] = {}
 
     def close_run() -> None:
         if run:
@@ -184,27 +191,63 @@ def _decoded_singly(partition: int, records: Records, settings: StreamSettings) 
             run.clear()
             run_owners.clear()
 
+    def refuse(index: int, poison: PoisonMessage, rows: tuple[int, ...] | None = None) -> None:
+        letter = DeadLetter(
+            partition=partition,
+            message=records.message(index),
+            reason=poison.reason,
+            detail=poison.detail,
+            rows=rows,
+        )
+        letters.append(letter)
+
     for index in range(len(records)):
         try:
             value = _envelope(records.key(index), records.value(index), settings.max_message_bytes)
-            if value[:4] == ARROW_MAGIC:
-                batch = decode_arrow(value)
-                close_run()
-                parts.append(batch)
-                owners.append(np.full(batch.num_rows, index, np.int64))
-            elif value[:1] == b"{":
+            form = form_of(value) if value[:1] == b"{" else None
+            if form == "lines":
+                found = _by_line(value)
+                run += found.readings
+                run_owners += [index] * len(found.readings)
+                for poison, rows in found.poison:
+                    refuse(index, poison, rows)
+                if found.poison:
+                    lost[index] = sorted(row for _, rows in found.poison for row in rows)
+            elif value[:1] == b"{" and form is None:
                 run.append(decode_json(value))
                 run_owners.append(index)
             else:
-                decode_arrow(value)
+                batch = decode(value)
+                close_run()
+                parts.append(batch)
+                owners.append(np.full(batch.num_rows, index, np.int64))
         except PoisonMessage as poison:
-            message = records.message(index)
-            letters.append(DeadLetter(partition=partition, message=message, reason=poison.reason, detail=poison.detail))
+            refuse(index, poison)
     close_run()
     if not parts:
-        return _Decoded(columns_of([]), np.empty(0, np.int64), letters)
+        return _Decoded(columns_of([]), np.empty(0, np.int64), letters, lost)
     readings = parts[0] if len(parts) == 1 else pa.concat_batches(parts)
-    return _Decoded(readings, owners[0] if len(owners) == 1 else np.concatenate(owners), letters)
+    return _Decoded(readings, owners[0] if len(owners) == 1 else np.concatenate(owners), letters, lost)
+
+
+class _Lines(NamedTuple):
+    """The readings of a message of lines; and why lines of it cannot be read, with which those are."""
+
+    readings: list[JsonReading]
+    poison: list[tuple[PoisonMessage, tuple[int, ...]]]
+
+
+def _by_line(value: bytes) -> _Lines:
+    readings = []
+    first: dict[str, PoisonMessage] = {}
+    rows: dict[str, list[int]] = {}
+    for number, line in enumerate(lines_of(value)):
+        try:
+            readings.append(decode_json(line))
+        except PoisonMessage as poison:
+            first.setdefault(poison.reason, PoisonMessage(poison.reason, f"line {number + 1}: {poison.detail}"))
+            rows.setdefault(poison.reason, []).append(number)
+    return _Lines(readings, [(first[reason], tuple(found)) for reason, found in rows.items()])
 
 
 def _with_coded_ids(readings: pa.RecordBatch) -> pa.RecordBatch:
@@ -286,11 +329,11 @@ def _key_mismatch(readings: pa.RecordBatch, owner: npt.NDArray[np.int64], record
 def _row_letters(
     partition: int,
     records: Records,
-    readings: pa.RecordBatch,
-    owner: npt.NDArray[np.int64],
+    decoded: _Decoded,
     faults: npt.NDArray[np.int8],
 ) -> list[DeadLetter]:
-    """One letter per message and reason, naming the rows; a message of one bad row is refused as a whole."""
+    """One letter per message and reason, naming the rows; a message that is one reading is refused as a whole."""
+    readings, owner = decoded.readings, decoded.owner
     sizes = np.bincount(owner, minlength=len(records))
     first = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     bad = np.flatnonzero(faults)
@@ -301,17 +344,26 @@ def _row_letters(
     for pair, rows in zip(distinct_pairs, np.split(bad[order], begins[1:]), strict=True):
         index, reason = int(pair) // 16, _ROW_FAULTS[int(pair) % 16 - 1]
         message = records.message(index)
-        whole = (message.value or b"")[:1] == b"{"
+        value = message.value or b""
+        whole = value[:1] == b"{" and form_of(value) is None
         letters.append(
             DeadLetter(
                 partition=partition,
                 message=message,
                 reason=reason,
                 detail=_told(reason, readings, int(rows[0]), message),
-                rows=None if whole else tuple(int(row - first[index]) for row in rows),
+                rows=None if whole else _numbers_of(rows - first[index], decoded.lost.get(index, ())),
             )
         )
     return letters
+
+
+def _numbers_of(places: npt.NDArray[np.int64], lost: Sequence[int]) -> tuple[int, ...]:
+    """Which rows of a message they are that stand at these places among those that were read."""
+    numbers = places.tolist()
+    for row in lost:
+        numbers = [number + 1 if number >= row else number for number in numbers]
+    return tuple(numbers)
 
 
 def _told(reason: str, readings: pa.RecordBatch, row: int, message: Message) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from ingestion.codec import decode_arrow, encode_batch
 from ingestion.counted_letters import LetterId
 from ingestion.errors import InvalidInput, PoisonMessage
+from ingestion.json_batches import form_of, lines_of, objects_of
 from ingestion.reading import READING_SCHEMA
 
 
@@ -88,6 +89,8 @@ def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any
 
 
 def _rows(letter: Letter, value: bytes, rows: tuple[int, ...], patch: Mapping[str, Any] | None) -> bytes:
+    if value[:1] == b"{":
+        return _json_rows(letter, value, rows, patch)
     try:
         batch = decode_arrow(value).take(pa.array(rows))
     except (PoisonMessage, pa.ArrowIndexError) as error:
@@ -104,3 +107,16 @@ def _rows(letter: Letter, value: bytes, rows: tuple[int, ...], patch: Mapping[st
         column = pa.repeat(scalar, batch.num_rows)
         batch = batch.set_column(place, pa.field(name, kind), column)
     return encode_batch(batch)
+
+
+def _json_rows(letter: Letter, value: bytes, rows: tuple[int, ...], patch: Mapping[str, Any] | None) -> bytes:
+    try:
+        if patch is None and form_of(value) == "lines":
+            lines = lines_of(value)
+            return b"\n".join(lines[row] for row in rows)
+        objects = objects_of(value, rows)
+    except (ValueError, LookupError, RecursionError) as error:
+        raise InvalidInput(f"the refused rows of letter {letter.id} cannot be read: {error}") from None
+    return b"\n".join(
+        json.dumps(merged(found, patch or {}), allow_nan=False, ensure_ascii=False).encode() for found in objects
+    )

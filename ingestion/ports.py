@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from ingestion.checkpoint import Checkpoint
+from ingestion.encoding import Encoding
 from ingestion.intake import DeadLetter
-
-Encoding = Literal["json", "arrow"]
-"""`json`: one reading a message. `arrow`: the rows of one machine in one message, for speed."""
 
 
 class ReadingPublisher(Protocol):

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.codec import EPOCH
+from ingestion.encoding import Encoding
 from ingestion.pacing import Pace, Pacer
-from ingestion.ports import Encoding, ReadingPublisher
+from ingestion.ports import ReadingPublisher
 from ingestion.recording import Recording
 
 

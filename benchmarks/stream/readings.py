@@ -8,9 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
+from ingestion.encoding import Encoding
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.kafka.topics import TopicAdmin, topic_specs
-from ingestion.ports import Encoding
 from ingestion.reading import READING_SCHEMA
 from ingestion.settings import TopicSettings
 

@@ -9,15 +9,15 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
-from ingestion.codec import encode_batch, encode_readings
+from ingestion.encoding import Encoding
 from ingestion.errors import InvalidInput, TryAgain
+from ingestion.json_batches import ENCODERS, encode_readings
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
-from ingestion.ports import Encoding
 
 
 class KafkaReadingPublisher:
@@ -46,6 +46,7 @@ class KafkaReadingPublisher:
         self._outage_limit = outage_limit
         self._buffer_bytes = buffer_bytes
         self._changed = threading.Condition()
+        self._awaited = 0
         self._waiting_messages = 0
         self._waiting_bytes = 0
         self._sent = 0
@@ -88,7 +89,7 @@ class KafkaReadingPublisher:
             return self._sent
 
     def publish(self, batch: pa.RecordBatch, encoding: Encoding) -> None:
-        """Send readings (READING_SCHEMA) of any machines in order: a message each (`json`) or one a machine (`arrow`).
+        """Send readings (READING_SCHEMA) of any machines in order: a message each (`json`) or one a machine (others).
 
         Returns before they are acknowledged; waits while the buffer is full. Raises TryAgain, and InvalidInput for a
         message longer than the topic takes.
@@ -97,8 +98,9 @@ class KafkaReadingPublisher:
             for machine_id, value in zip(batch.column("machine_id").to_pylist(), encode_readings(batch), strict=True):
                 self._send(machine_id.encode(), value)
             return
+        encode = ENCODERS[encoding]
         for machine_id, rows in by_machine(batch):
-            self._send(machine_id.encode(), encode_batch(rows))
+            self._send(machine_id.encode(), encode(rows))
 
     def publish_raw(self, key: bytes | None, value: bytes) -> None:
         """Send bytes as they are: broken messages, for trying out what the stream does with them."""
@@ -115,7 +117,7 @@ class KafkaReadingPublisher:
                         f"waited {timeout.total_seconds():g} s for kafka at {self._bootstrap} to acknowledge "
                         f"{self._waiting_messages} messages"
                     )
-                self._changed.wait(left)
+                self._wait(left)
             self._check()
 
     def close(self, limit: timedelta = timedelta(seconds=30)) -> None:
@@ -179,8 +181,15 @@ class KafkaReadingPublisher:
                     f"waited {self._outage_limit.total_seconds():g} s for kafka at {self._bootstrap} to take "
                     f"{self._waiting_messages} messages that wait"
                 )
-            self._changed.wait(left)
+            self._wait(left)
             self._check()
+
+    def _wait(self, seconds: float) -> None:
+        self._awaited += 1
+        try:
+            self._changed.wait(seconds)
+        finally:
+            self._awaited -= 1
 
     def _check(self) -> None:
         if self._first_failure is not None:
@@ -205,12 +214,19 @@ class KafkaReadingPublisher:
             elif count:
                 self._failed += 1
                 self._first_failure = self._first_failure or error
-            self._changed.notify_all()
+            if self._awaited or error is not None:
+                self._changed.notify_all()
 
 
 def by_machine(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
     """The rows of each machine in their order; machines in order of their first row."""
-    machines = batch.column("machine_id")
-    found = machines.unique().to_pylist()
-    for machine_id in found:
-        yield machine_id, batch if len(found) == 1 else batch.filter(pc.equal(machines, machine_id))
+    machines = batch.column("machine_id").dictionary_encode()
+    codes = machines.indices.to_numpy()
+    if len(machines.dictionary) > 1 and (np.diff(codes) < 0).any():
+        order = np.argsort(codes, kind="stable")
+        batch, codes = batch.take(pa.array(order)), codes[order]
+    ends = np.searchsorted(codes, np.arange(len(machines.dictionary)), side="right")
+    begin = 0
+    for machine_id, end in zip(machines.dictionary.to_pylist(), ends.tolist(), strict=True):
+        yield machine_id, batch.slice(begin, end - begin)
+        begin = end

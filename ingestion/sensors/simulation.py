@@ -11,9 +11,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from ingestion.codec import encode_batch, encode_readings, to_microseconds
+from ingestion.codec import to_microseconds
+from ingestion.encoding import Encoding
+from ingestion.json_batches import ENCODERS, encode_readings
 from ingestion.pacing import Pace, Pacer
-from ingestion.ports import Encoding, ReadingPublisher
+from ingestion.ports import ReadingPublisher
 from ingestion.sensors.delivery import Delivery, DeliveryShares, Message
 from ingestion.sensors.faults import FaultEpisode
 from ingestion.sensors.fleet import Fleet, FleetReader, Slice
@@ -148,7 +150,7 @@ def _messages(piece: Slice, encoding: Encoding) -> Iterator[Message]:
     for batch in piece.batches:
         yield Message(
             key=batch.column("machine_id")[0].as_py().encode(),
-            value=encode_batch(batch),
+            value=ENCODERS[encoding](batch),
             event_us=to_microseconds(batch.column("event_time")[-1].as_py()),
             readings=batch.num_rows,
         )

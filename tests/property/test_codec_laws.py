@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.codec import REASONS, decode, encode_batch, encode_reading
+from ingestion.codec import REASONS, encode_batch, encode_reading
 from ingestion.errors import PoisonMessage
 from ingestion.intake import sift
+from ingestion.json_batches import decode
 from ingestion.reading import READING_SCHEMA, Reading, to_record_batch
 from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from ingestion.codec import columns_of, decode_json
 from ingestion.errors import PoisonMessage
 from ingestion.flat_json import decode_values
 from ingestion.intake import sift
+from ingestion.json_batches import decode
 from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 from tests.effort import examples
@@ -72,26 +74,29 @@ message = st.one_of(
     ),
     st.sampled_from(["{}", "{}{}", '{"x":{}', "{", "}", '{"a":1}\n{"a":1}', " {}", "{} "]),
 ).map(str.encode)
+some_lines = st.lists(message, min_size=2, max_size=3).map(b"\n".join)
 GOOD = (
     b'{"machine_id":"m","sensor_id":"m/a","event_time":"2026-03-01T08:15:30.25Z","value":1.5,"unit":"bar","sequence":3}'
 )
+value = st.one_of(message, some_lines, st.just(GOOD), st.sampled_from([GOOD + b"\n" + GOOD, GOOD + b"\n"]))
 
 
 @settings(max_examples=examples(300), deadline=None)
-@given(st.lists(st.one_of(message, st.just(GOOD)), min_size=1, max_size=4))
+@given(st.lists(value, min_size=1, max_size=4))
 def test_what_is_decoded_together_means_what_each_means(values: list[bytes]) -> None:
     found = decode_values(Records.of([Message(place, 0, b"m", value) for place, value in enumerate(values)]))
     if found is None:
         return
     try:
-        singly = columns_of([decode_json(value) for value in values])
+        singly = [decode(value) for value in values]
     except PoisonMessage as poison:
-        raise AssertionError(f"together they are read as {found.to_pylist()}") from poison
-    assert found.equals(singly)
+        raise AssertionError(f"together they are read as {found.readings.to_pylist()}") from poison
+    assert found.readings.equals(pa.concat_batches(singly))
+    assert found.owner.tolist() == [place for place, batch in enumerate(singly) for _ in range(batch.num_rows)]
 
 
 @settings(max_examples=examples(50), deadline=None)
-@given(st.lists(st.one_of(message, st.just(GOOD)), min_size=1, max_size=4), st.integers(60, 200))
+@given(st.lists(value, min_size=1, max_size=4), st.integers(60, 200))
 def test_neighbours_change_nothing(values: list[bytes], good: int) -> None:
     stamp = int(datetime(2026, 3, 1, 9, tzinfo=UTC).timestamp() * 1000)
     messages = [
@@ -106,4 +111,10 @@ def test_neighbours_change_nothing(values: list[bytes], good: int) -> None:
 def test_usual_messages_are_decoded_together() -> None:
     found = decode_values(Records.of([Message(place, 0, b"m", GOOD) for place in range(3)]))
     assert found is not None
-    assert found.equals(columns_of([decode_json(GOOD)] * 3))
+    assert found.readings.equals(columns_of([decode_json(GOOD)] * 3))
+    lines = b"\n".join([GOOD] * 2)
+    found = decode_values(
+        Records.of([Message(0, 0, b"m", lines), Message(1, 0, b"m", GOOD), Message(2, 0, b"m", lines + b"\n")])
+    )
+    assert found is not None
+    assert (found.readings.num_rows, found.owner.tolist()) == (5, [0, 0, 1, 2, 2])

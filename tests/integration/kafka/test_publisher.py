@@ -19,8 +19,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from infra.devstack.kafka import KafkaBroker
 from infra.devstack.ports import free_ports
-from ingestion.codec import decode
 from ingestion.errors import InvalidInput, TryAgain
+from ingestion.json_batches import decode
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, READINGS_CONFIG, TopicAdmin, TopicSpec
 from ingestion.reading import READING_SCHEMA, Reading, to_record_batch

@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ingestion.codec import REASONS, decode, encode_batch, encode_reading, encode_readings
+from ingestion.codec import REASONS, encode_batch, encode_reading
 from ingestion.errors import PoisonMessage
+from ingestion.json_batches import decode, encode_readings
 from ingestion.reading import READING_SCHEMA, Reading, to_record_batch
 
 READING = Reading(

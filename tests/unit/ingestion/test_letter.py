@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingestion.codec import decode, encode_batch
+from ingestion.codec import encode_batch
 from ingestion.counted_letters import LetterId
 from ingestion.errors import InvalidInput
+from ingestion.json_batches import decode
 from ingestion.letter import Letter, merged, replayed_value
 from ingestion.reading import Reading, to_record_batch
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from ingestion.encoding import Encoding
 from ingestion.pacing import Pace
-from ingestion.ports import Encoding
 from ingestion.reading import READING_SCHEMA, Reading, to_record_batch
 from ingestion.recording import Recording
 from ingestion.replay import ReplaySpec, play

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ingestion.codec import decode, encode_batch, encode_reading
+from ingestion.codec import encode_batch, encode_reading
 from ingestion.errors import InvalidInput, PoisonMessage
+from ingestion.json_batches import decode
 from ingestion.reading import Reading, to_record_batch
 from ingestion.sensors.delivery import Delivery, DeliveryShares, Message, corrupt
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from ingestion.codec import decode
+from ingestion.encoding import Encoding
 from ingestion.errors import PoisonMessage, TryAgain
+from ingestion.json_batches import decode
 from ingestion.pacing import Pace
-from ingestion.ports import Encoding
 from ingestion.sensors.delivery import DeliveryShares
 from ingestion.sensors.faults import FaultEpisode, FaultPlan
 from ingestion.sensors.fleet import Fleet, FleetSpec, episodes_of
