@@ -16,6 +16,8 @@ from ingestion.errors import InvalidInput, PoisonMessage
 from ingestion.json_batches import form_of, lines_of, objects_of
 from ingestion.reading import READING_SCHEMA
 
+Refused = tuple[tuple[str, int, int], tuple[int, ...] | None]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Letter:
@@ -38,6 +40,11 @@ class Letter:
     rows: tuple[int, ...] | None = None
     original_size: int | None = None
     replay_of: str | None = None
+
+    @property
+    def refused(self) -> Refused:
+        """What the letter is of: the message, or some rows of it. The same refusal may lie in the topic twice."""
+        return self.origin, self.rows
 
     @property
     def machine(self) -> str | None:

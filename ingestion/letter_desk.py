@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from ingestion.counted_letters import CountedLetters, LetterId
 from ingestion.errors import InvalidInput
-from ingestion.letter import Letter, replayed_value
+from ingestion.letter import Letter, Refused, replayed_value
 
-LetterState = Literal["open", "replaying", "replayed", "discarded"]
-"""`replaying`: decided, and not met by the stream yet. `replayed`: met: counted, or refused as a new letter."""
+LetterState = Literal["open", "replaying", "replayed", "discarded", "double"]
+"""`replaying`: decided, and not met by the stream yet. `replayed`: met: counted, or refused as a new letter. `double`:
+nothing was decided, and an earlier letter is of the same readings: two workers had the partition."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,8 +97,11 @@ class LetterDesk:
     def cases(self, partition: int | None = None) -> Iterator[LetterCase]:
         """Every letter that the topic keeps, by partition and offset."""
         known, counted = self._decisions.known(), self._counted()
+        met: set[Refused] = set()
         for letter in self._topic.each(partition):
-            yield _case(letter, known.get(letter.id), counted)
+            case = _case(letter, known.get(letter.id), counted)
+            yield replace(case, state="double") if case.state == "open" and letter.refused in met else case
+            met.add(letter.refused)
 
     def case(self, wanted: LetterId) -> LetterCase:
         """Raises InvalidInput where there is no such letter."""
@@ -138,7 +142,11 @@ class LetterDesk:
                 _check_same(decision, key, text)
                 due[letter_id] = decision
         fresh = []
+        first: dict[Refused, LetterId] = {}
         for letter in self._topic.these(undecided):
+            if (same := first.setdefault(letter.refused, letter.id)) != letter.id:
+                passed_over[letter.id] = f"a double of {same}"
+                continue
             try:
                 replayed_value(letter, patch)
             except InvalidInput as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ingestion.letter_desk import LetterCase
 
 _SHOWN_BYTES = 2000
-_STATES = ("open", "replaying", "replayed", "discarded")
+_STATES = ("open", "replaying", "replayed", "discarded", "double")
 
 
 @click.group(help="Dead letters: list, show, replay after a fix, discard. A letter is named `partition/offset`.")
@@ -238,7 +238,7 @@ def discard_command(
     from infra import wiring
 
     with wiring.letter_desk(Settings()) as desk:
-        chosen = _chosen(desk.cases, letters, all_open, partition, wanted, states=("open",))
+        chosen = _chosen(desk.cases, letters, all_open, partition, wanted, states=("open", "double"))
         gone = desk.discard(chosen, by=by or getpass.getuser(), why=why)
     rows = [{"letter": str(letter), "result": "discarded"} for letter in gone]
     answer.show(rows, lambda: iter([f"discarded {len(gone)} of {len(chosen)} letters; the rest had been before"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -134,6 +134,21 @@ def test_states_of_a_letter(world: World) -> None:
     case = world.desk().case(LetterId(1, 1))
     assert case.decision is not None
     assert (case.decision.by, case.decision.why, case.decision.decided_at) == ("me", "a test", NOW)
+
+
+def test_a_letter_that_was_written_twice_counts_once(world: World) -> None:
+    """As by a worker that was frozen while another took its partition over."""
+    twin = replace(world.letters[LetterId(0, 2)], id=LetterId(0, 12))
+    some_rows = replace(twin, id=LetterId(0, 14), rows=(1,))
+    world.letters |= {twin.id: twin, some_rows.id: some_rows}
+    assert [case.state for case in world.desk().cases(0)] == ["open"] * 3 + ["double", "open"]
+    done = world.desk().replay([LetterId(0, 0), LetterId(0, 2), twin.id], by="me")
+    assert done.passed_over == {twin.id: "a double of 0/2"}
+    world.stream()
+    assert [m.headers[0][1] for _, m in world.taken] == [b"dead/0/0", b"dead/0/2"]
+    assert [case.state for case in world.desk().cases(0)][3] == "double"
+    world.desk().discard([twin.id], by="me", why="a double")
+    assert [case.state for case in world.desk().cases(0)][3] == "discarded"
 
 
 def test_another_key_and_a_patch(world: World) -> None:
