@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-
-import psutil
 
 from infra.devstack.control import is_up
 from infra.devstack.state import PartState, read_state
 from infra.devstack.stream_workers import worker_name
 from infra.home import Home
 from infra.settings import Settings
+from infra.stream_wiring import runs
 from ingestion.definition_document import BUILT_IN
 from ingestion.errors import IngestionError, InvalidInput, TryAgain
 
@@ -125,19 +123,10 @@ def await_worker(home: Home, name: str, *, before: int | None, limit: float) -> 
         time.sleep(_PAUSE)
 
 
-def await_end(home: Home, name: str, *, limit: float) -> None:
+def await_end(settings: Settings, name: str, *, limit: float) -> None:
     """Until no worker of the stream runs. Raises TryAgain where one still does after `limit` seconds."""
     deadline = time.monotonic() + limit
-    while worker_of(home, name) is not None or _runs_in_foreground(home, name):
+    while worker_of(settings.paths, name) is not None or runs(settings, name):
         if time.monotonic() > deadline:
             raise TryAgain(f"waited {limit:g} s for the worker of stream {name} to end; end it, and try again")
         time.sleep(_PAUSE)
-
-
-def _runs_in_foreground(home: Home, name: str) -> bool:
-    """Does the process live that said last that it is the stream's worker?"""
-    try:
-        pid = int(json.loads((home.run / f"stream-{name}.json").read_text())["pid"])
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return False

@@ -5,11 +5,14 @@ Imports are inside, so that a process loads only what it runs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from infra.settings import Settings
 from ingestion.errors import InvalidInput
@@ -26,6 +29,16 @@ if TYPE_CHECKING:
 def readiness_file(settings: Settings, name: str) -> Path:
     """Where a stream's worker says that it has its partitions."""
     return settings.paths.run / f"stream-{name}.json"
+
+
+def runs(settings: Settings, name: str) -> bool:
+    """Does the process live that said last that it is the stream's worker?"""
+    try:
+        pid = int(json.loads(readiness_file(settings, name).read_text())["pid"])
+        # a number is given again; a zombie has no command line
+        return "run" in psutil.Process(pid).cmdline()
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return False
 
 
 def settings_of(settings: Settings, definition: StreamDefinition) -> StreamSettings:
@@ -149,10 +162,12 @@ def _letters(settings: Settings, definition: StreamDefinition, bootstrap: str) -
     if topic != settings.readings_topic:
         shared = KafkaDeadLetterQueue(bootstrap, letters_of_topic(topic), topic)
 
+    def is_there(name: str) -> bool:
+        # one in the foreground need not be defined in the home
+        return (home.streams / f"{name}.yml").exists() or runs(settings, name)
+
     def is_writer() -> bool:
-        return holds_claim(
-            home.stream_state, topic, definition.name, is_defined=lambda name: (home.streams / f"{name}.yml").exists()
-        )
+        return holds_claim(home.stream_state, topic, definition.name, is_defined=is_there)
 
     return StreamLetters(own if definition.fields else None, shared, is_writer)
 

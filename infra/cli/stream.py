@@ -247,4 +247,4 @@ def _await_worker(settings: Settings, name: str, before: int | None, limit: floa
 def _await_end(settings: Settings, name: str, limit: float) -> None:
     from infra.stream_summary import await_end
 
-    await_end(settings.paths, name, limit=limit)
+    await_end(settings, name, limit=limit)
