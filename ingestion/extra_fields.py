@@ -62,10 +62,9 @@ def with_fields(partition: int, messages: Iterable[Record], intake: Intake, defi
             found, wrong = _of_json_rows(value, run.rows, fields)
         else:
             found, wrong = _of_arrow(value, run.rows, fields)
-        if wrong is not None:
-            bad += range(run.first, run.last)
-            letters.append(_letter(partition, run, f"{wrong} by the stream {definition.name}"))
-            found = {field.name: [None] * (run.last - run.first) for field in fields}
+        if wrong:
+            bad += [run.first + place for place in wrong]
+            letters.append(_letter(partition, run, wrong, definition.name))
         for name, values in found.items():
             columns[name] += values
     readings = intake.readings
@@ -107,33 +106,42 @@ def _runs(messages: Iterable[Record], intake: Intake) -> list[_Run]:
     return runs
 
 
-def _of_json(
-    decoder: msgspec.json.Decoder[Any], value: bytes, fields: Sequence[ExtraField]
-) -> tuple[dict[str, list[Any]], str | None]:
+_Found = tuple[dict[str, list[Any]], Mapping[int, str]]
+"""The columns of a message's good rows, and of those that are wrong, by their place among them, what was expected."""
+
+
+def _of_json(decoder: msgspec.json.Decoder[Any], value: bytes, fields: Sequence[ExtraField]) -> _Found:
     try:
         held = decoder.decode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return {}, f"the declared fields cannot be read: {error}"
+        return _all_wrong(1, fields, f"the declared fields cannot be read: {error}; fields that can be were expected")
     return _checked([{field.name: getattr(held, field.name) for field in fields}], fields)
 
 
-def _of_json_rows(
-    value: bytes, rows: Sequence[int], fields: Sequence[ExtraField]
-) -> tuple[dict[str, list[Any]], str | None]:
-    return _checked(objects_of(value, rows), fields)
+def _of_json_rows(value: bytes, rows: Sequence[int], fields: Sequence[ExtraField]) -> _Found:
+    try:
+        objects = objects_of(value, rows)
+    except (ValueError, RecursionError) as error:
+        told = f"the declared fields cannot be read: {error}; fields that can be were expected"
+        return _all_wrong(len(rows), fields, told)
+    return _checked(objects, fields)
 
 
-def _checked(
-    objects: Sequence[Mapping[str, Any]], fields: Sequence[ExtraField]
-) -> tuple[dict[str, list[Any]], str | None]:
+def _all_wrong(count: int, fields: Sequence[ExtraField], told: str) -> _Found:
+    return {field.name: [None] * count for field in fields}, dict.fromkeys(range(count), told)
+
+
+def _checked(objects: Sequence[Mapping[str, Any]], fields: Sequence[ExtraField]) -> _Found:
     found: dict[str, list[Any]] = {field.name: [] for field in fields}
-    for held in objects:
+    wrong: dict[int, str] = {}
+    for place, held in enumerate(objects):
         for field in fields:
             one = held.get(field.name)
             if type(one) not in _JSON_TYPES[field.type] or not _fits(one, field.type):
-                return {}, f"field {field.name} is {_shown(one)}; {field.type} was expected"
+                wrong.setdefault(place, f"field {field.name} is {_shown(one)}; {field.type} was expected")
+                one = None
             found[field.name].append(float(one) if field.type == "double" and one is not None else one)
-    return found, None
+    return found, wrong
 
 
 def _fits(value: Any, kind: FieldType) -> bool:
@@ -144,9 +152,7 @@ def _fits(value: Any, kind: FieldType) -> bool:
     return True
 
 
-def _of_arrow(
-    value: bytes, rows: Sequence[int], fields: Sequence[ExtraField]
-) -> tuple[dict[str, list[Any]], str | None]:
+def _of_arrow(value: bytes, rows: Sequence[int], fields: Sequence[ExtraField]) -> _Found:
     # decoded once already, so the bytes are sound
     with pa.ipc.open_stream(pa.py_buffer(value)) as stream:
         table = stream.read_all()
@@ -156,27 +162,30 @@ def _of_arrow(
             found[field.name] = [None] * len(rows)
             continue
         if table.column_names.count(field.name) > 1:
-            return {}, f"column {field.name} appears more than once"
+            return _all_wrong(len(rows), fields, f"column {field.name} appears twice; it was expected once")
         column = table.column(field.name)
         if pa.types.is_null(column.type):
             column = column.cast(field.arrow_type)
         if not _ARROW_TYPES[field.type](column.type):
-            return {}, f"column {field.name} is {column.type}; {field.type} was expected"
+            return _all_wrong(len(rows), fields, f"column {field.name} is {column.type}; {field.type} was expected")
         try:
             taken = pc.cast(column.take(pa.array(rows, pa.int64())), field.arrow_type, safe=field.type != "double")
         except pa.ArrowInvalid as error:
-            return {}, f"column {field.name}: {str(error).splitlines()[0][:200]}; {field.type} was expected"
+            told = f"column {field.name}: {str(error).splitlines()[0][:150]}; {field.type} was expected"
+            return _all_wrong(len(rows), fields, told)
         if field.type == "double":
             taken = pc.if_else(pc.is_finite(taken), taken, None)
         found[field.name] = taken.to_pylist()
-    return found, None
+    return found, {}
 
 
-def _letter(partition: int, run: _Run, detail: str) -> DeadLetter:
+def _letter(partition: int, run: _Run, wrong: Mapping[int, str], stream: str) -> DeadLetter:
     message = run.message
     stamp = -1 if message.timestamp is None else message.timestamp
     kept = Message(message.offset, stamp, message.key, message.value, message.headers)
-    rows = None if run.is_whole else run.rows
+    is_whole = run.is_whole and len(wrong) == run.last - run.first
+    rows = None if is_whole else tuple(run.rows[place] for place in wrong)
+    detail = f"{next(iter(wrong.values()))} by the stream {stream}"
     return DeadLetter(partition=partition, message=kept, reason=WRONG_FIELD, detail=detail[:300], rows=rows)
 
 

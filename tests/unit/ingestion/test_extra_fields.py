@@ -99,6 +99,29 @@ def test_a_column_of_another_type_refuses_the_rows_that_were_good() -> None:
     assert found.refused == {"not_finite": 1, WRONG_FIELD: 2}
 
 
+def test_a_wrong_row_of_many_does_not_take_the_others_with_it() -> None:
+    lines = [as_json(0, ambient=1.0), as_json(0, ambient="hot"), as_json(0), as_json(0, ambient=None, note=7)]
+    message = Message(4, STAMP, b"m", b"\n".join(line.value or b"" for line in lines))
+    found = taken(message, as_json(5, ambient=2.0))
+    assert found.offsets.tolist() == [4, 4, 5]
+    assert found.readings.column("ambient").to_pylist() == [1.0, None, 2.0]
+    (letter,) = found.dead_letters
+    assert (letter.message.offset, letter.rows) == (4, (1, 3))
+    assert found.refused == {WRONG_FIELD: 2}
+
+
+def test_fields_of_a_message_of_columns() -> None:
+    told = json.loads(encode_reading(a_reading(0))) | {
+        "value": [1.0, 2.0, 3.0],
+        "ambient": [7, None, "hot"],
+        "note": "a",
+    }
+    found = taken(Message(4, STAMP, b"m", json.dumps(told).encode()))
+    assert found.readings.column("ambient").to_pylist() == [7.0, None]
+    assert found.readings.column("note").to_pylist() == ["a", "a"]
+    assert [letter.rows for letter in found.dead_letters] == [(2,)]
+
+
 def test_a_message_that_repeats_the_offset_of_no_other_keeps_its_place() -> None:
     found = taken(as_json(4), as_json(9, note="b"))
     assert np.array_equal(found.offsets, [4, 9])
