@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 
 READING_SCHEMA = pa.schema(
@@ -58,3 +59,17 @@ def to_record_batch(readings: Iterable[Reading]) -> pa.RecordBatch:
         },
         schema=READING_SCHEMA,
     )
+
+
+def by_machine(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The rows of each machine in their order; machines in order of their first row."""
+    machines = batch.column("machine_id").dictionary_encode()
+    codes = machines.indices.to_numpy()
+    if len(machines.dictionary) > 1 and (np.diff(codes) < 0).any():
+        order = np.argsort(codes, kind="stable")
+        batch, codes = batch.take(pa.array(order)), codes[order]
+    ends = np.searchsorted(codes, np.arange(len(machines.dictionary)), side="right")
+    begin = 0
+    for machine_id, end in zip(machines.dictionary.to_pylist(), ends.tolist(), strict=True):
+        yield machine_id, batch.slice(begin, end - begin)
+        begin = end

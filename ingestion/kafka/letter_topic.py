@@ -11,6 +11,7 @@ from kafka.partitioner.default import murmur2
 from ingestion.counted_letters import LetterId, replay_header
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.kafka.dead_letters import letter_producer
+from ingestion.kafka.history import messages_between
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
 from ingestion.letter import Letter
 from ingestion.records import Record
@@ -102,20 +103,9 @@ class KafkaLetterTopic:
 
     def _between(self, partition: int, begin: int, end: int) -> Iterator[Letter]:
         where = TopicPartition(self._topic, partition)
-        if begin >= end:
-            return
-        consumer = self._reader()
-        consumer.assign([where])
-        consumer.seek(where, begin)
-        waited = f"waited {self._limit.total_seconds():g} s for the letters of {where.topic}, partition {partition}"
-        while (position := consumer.position(where)) < end:
-            with translated(waited):
-                records = consumer.poll(timeout_ms=int(self._limit.total_seconds() * 1000)).get(where, [])
-            if not records and consumer.position(where) == position:
-                raise TryAgain(waited)
+        for records in messages_between(self._reader(), where, begin=begin, end=end, limit=self._limit):
             for record in records:
-                if record.offset < end:
-                    yield _letter(record.partition, record)
+                yield _letter(partition, record)
 
     def _reader(self) -> KafkaConsumer:
         if self._consumer is None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
@@ -18,6 +16,7 @@ from ingestion.encoding import Encoding
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.json_batches import ENCODERS, encode_readings
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
+from ingestion.reading import by_machine
 
 
 class KafkaReadingPublisher:
@@ -216,17 +215,3 @@ class KafkaReadingPublisher:
                 self._first_failure = self._first_failure or error
             if self._awaited or error is not None:
                 self._changed.notify_all()
-
-
-def by_machine(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The rows of each machine in their order; machines in order of their first row."""
-    machines = batch.column("machine_id").dictionary_encode()
-    codes = machines.indices.to_numpy()
-    if len(machines.dictionary) > 1 and (np.diff(codes) < 0).any():
-        order = np.argsort(codes, kind="stable")
-        batch, codes = batch.take(pa.array(order)), codes[order]
-    ends = np.searchsorted(codes, np.arange(len(machines.dictionary)), side="right")
-    begin = 0
-    for machine_id, end in zip(machines.dictionary.to_pylist(), ends.tolist(), strict=True):
-        yield machine_id, batch.slice(begin, end - begin)
-        begin = end

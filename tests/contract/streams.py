@@ -27,6 +27,7 @@ class Store:
     checkpoints: dict[int, Checkpoint] = field(default_factory=dict)
     late_positions: dict[int, int] = field(default_factory=dict)
     letters: list[tuple[int, int, int, DeadLetter]] = field(default_factory=list)
+    backfills: int = 0
 
 
 class MemorySink:
