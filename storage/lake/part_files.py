@@ -7,10 +7,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.lake.tables import DATE
+
 PART_FILE_ORDER = ("machine_id", "window_start", "revision", "sensor_id", "partition", "offset")
 """A part file is sorted by those of them that it has: the rows of one revision of a machine's window lie together."""
 
 _COLUMNS = ("machine_id", "sensor_id", "window_start", "window_end", "event_time", "raised_at", "job_name", "revision")
+
+
+def dated(rows: pa.Table, column: str) -> pa.Table:
+    """The rows with the partition column: the UTC date of `column`."""
+    return rows.append_column(DATE, rows[column].cast(pa.date32()))
 
 
 def statistics(rows: pa.Table) -> dict[str, Any]:

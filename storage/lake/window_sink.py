@@ -39,7 +39,7 @@ from ingestion.ports import WindowCommit
 from ingestion.steps import Listener, unheard
 from storage.durability import fsync_folder
 from storage.lake.creation import opened
-from storage.lake.part_files import PART_FILE_ORDER, statistics
+from storage.lake.part_files import PART_FILE_ORDER, dated, statistics
 from storage.lake.stream_state import (
     PartitionIds,
     read_state,
@@ -126,7 +126,7 @@ class LakeWindowSink:
             ids = self._ids(checkpoint.partition)
             transactions.append(Transaction(ids.position, checkpoint.next_offset))
             transactions.append(Transaction(ids.state, hashes[checkpoint.partition]))
-        self._windows.append(_dated(commit.windows, "window_start"), transactions)
+        self._windows.append(dated(commit.windows, "window_start"), transactions)
         self._step("entry on disk")
         for checkpoint in commit.checkpoints:
             partition = checkpoint.partition
@@ -157,7 +157,7 @@ class LakeWindowSink:
         for checkpoint in moved:
             self._check_unmoved(self._late, checkpoint.partition, self._late_positions)
         transactions = [Transaction(self._ids(c.partition).position, c.next_offset) for c in moved]
-        self._late.append(_dated(pa.concat_tables(fresh), "event_time"), transactions)
+        self._late.append(dated(pa.concat_tables(fresh), "event_time"), transactions)
         self._step("late entry on disk")
         for checkpoint in moved:
             self._late_positions[checkpoint.partition] = checkpoint.next_offset
@@ -268,10 +268,6 @@ class AppendTable:
                 except FileNotFoundError:
                     continue  # no checkpoint there, or an entry already cleaned up behind one
         fsync_folder(self._log)
-
-
-def _dated(rows: pa.Table, column: str) -> pa.Table:
-    return rows.append_column(pa.field("date", pa.date32(), nullable=False), rows[column].cast(pa.date32()))
 
 
 def _by_date(rows: pa.Table) -> Iterable[tuple[str, pa.Table]]:
