@@ -118,11 +118,11 @@ def read_recordings(paths: Sequence[Path], spec: RecordingSpec) -> Recording:
     if problems:
         told = "; ".join(str(problem) for problem in problems[:_MOST_PROBLEMS])
         more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
-        raise InvalidInput(f"nothing was published: {told}{more}")
+        raise InvalidInput(f"no recording was taken: {told}{more}")
     unknown = sorted(({*spec.columns, *spec.ignore, *spec.units} - known) - set(spec.columns.values()))
     if unknown:
         raise InvalidInput(
-            f"nothing was published: no file has a column or sensor {unknown[0]!r}; "
+            f"no recording was taken: no file has a column or sensor {unknown[0]!r}; "
             f"there are {', '.join(sorted(known))}"
         )
     joined = pa.concat_tables(tables)

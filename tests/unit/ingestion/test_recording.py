@@ -166,7 +166,7 @@ def test_bad_files_are_refused_with_place_and_mend(
 ) -> None:
     with pytest.raises(InvalidInput, match=told) as refused:
         read(tmp_path, text, **options)
-    assert str(refused.value).startswith("nothing was published: ")
+    assert str(refused.value).startswith("no recording was taken: ")
 
 
 def test_every_file_is_checked_and_the_first_problems_are_told(tmp_path: Path) -> None:
