@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli.answer import Answer, answering
+from infra.cli.backfill import backfill_command
 from infra.cli.command import confirm, note
 from infra.settings import Settings
 
@@ -21,9 +22,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _wait = click.option("--wait", "limit", default=60.0, show_default=True, metavar="SECONDS", help="For the worker.")
 
 
-@click.group(help="Define streams and check them; run a worker; show how far streams are.")
+@click.group(help="Define streams and check them; run a worker; show how far streams are; backfill them from history.")
 def stream() -> None:
     pass
+
+
+stream.add_command(backfill_command)
 
 
 @stream.command("run")
