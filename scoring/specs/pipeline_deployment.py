@@ -25,9 +25,12 @@ def _job(value: Any) -> Any:
 
 
 class PipelineDeploymentSpec(Spec):
-    """`component` or `job_definition`: a pipeline component, or a pipeline's job that one is made of."""
+    """`component` or `job_definition`: a pipeline component, or a pipeline's job that one is made of.
 
-    IGNORED: ClassVar[frozenset[str]] = frozenset()
+    What `show` says of the component (inputs, outputs, jobs) is taken, so that its output can be created again.
+    """
+
+    IGNORED: ClassVar[frozenset[str]] = frozenset({"inputs", "outputs", "jobs"})
 
     name: ResourceName
     endpoint_name: EndpointName
@@ -39,6 +42,9 @@ class PipelineDeploymentSpec(Spec):
     job_definition: Annotated[str | PipelineJobSpec | None, BeforeValidator(_job)] = None
     settings: PipelineSettingsSpec = PipelineSettingsSpec()
 
+    inputs: Any = None
+    outputs: Any = None
+    jobs: Any = None
     id: Any = None
     provisioning_state: Any = None
     creation_context: Any = None
