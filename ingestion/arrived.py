@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingestion.window import LATE_SCHEMA
+from ingestion.aggregates.folding import Column, column_of
 
 Ints = npt.NDArray[np.int64]
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
-class Arrived(NamedTuple):
-    """One element a reading in every column, in offset order.
+class Arrived:
+    """Some readings, in offset order; every array has one element a reading.
 
-    machine, sensor  numbers that the aggregator gave them
-    window           number of the window that the event time lies in
-    closed_until     event time up to which the machine's windows had closed when the reading came
+    machine, key  their numbers
+    closed_until  event time up to which the machine's windows had closed when the reading came
     """
 
-    readings: pa.RecordBatch
-    machine: Ints
-    sensor: Ints
-    event_us: Ints
-    window: Ints
-    offsets: Ints
-    closed_until: Ints
+    def __init__(self, readings: pa.RecordBatch, offsets: Ints) -> None:
+        self.readings = readings
+        self.offsets = offsets
+        self.event_us: Ints = np.asarray(readings.column("event_time").cast(pa.int64()).to_numpy(), np.int64)
+        self.machine: Ints = offsets[:0]
+        self.key: Ints = offsets[:0]
+        self.closed_until: Ints = offsets[:0]
+        self._columns: dict[str, Column] = {}
 
-    def at(self, chosen: npt.NDArray[np.bool_]) -> Arrived:
-        """The chosen ones."""
-        if chosen.all():
-            return self
-        places = np.flatnonzero(chosen)
-        return Arrived(self.readings.take(pa.array(places)), *(column[places] for column in self[1:]))
+    def __len__(self) -> int:
+        return len(self.offsets)
 
-    def as_late(self, topic: str, partition: int, size_us: int) -> pa.Table:
-        """Rows of `late_readings` (LATE_SCHEMA)."""
-        count = len(self.offsets)
-        if count == 0:
-            return LATE_SCHEMA.empty_table()
-        columns = {name: self.readings.column(name) for name in self.readings.schema.names}
-        columns["window_start"] = pa.array(self.window * size_us, _TIMESTAMP)
-        columns["watermark"] = pa.array(self.closed_until, _TIMESTAMP)
-        columns["topic"] = pa.array([topic] * count, pa.string())
-        columns["partition"] = pa.array(np.full(count, partition, np.int32))
-        columns["offset"] = pa.array(self.offsets)
-        return pa.table({name: columns[name] for name in LATE_SCHEMA.names}, schema=LATE_SCHEMA)
+    def column(self, name: str) -> Column:
+        """One of the readings' columns, made once."""
+        if name not in self._columns:
+            self._columns[name] = column_of(name, self.readings.column(name))
+        return self._columns[name]
+
+    def as_late(self, rows: Ints, start_us: Ints, schema: pa.Schema, topic: str, partition: int) -> pa.Table:
+        """Rows of late readings: the readings at these places, each with the start of the window that it missed."""
+        if len(rows) == 0:
+            return schema.empty_table()
+        places = pa.array(rows)
+        columns = {
+            "window_start": pa.array(start_us, _TIMESTAMP),
+            "watermark": pa.array(self.closed_until[rows], _TIMESTAMP),
+            "topic": pa.array([topic] * len(rows), pa.string()),
+            "partition": pa.array(np.full(len(rows), partition, np.int32)),
+            "offset": pa.array(self.offsets[rows]),
+        }
+        for name in schema.names:
+            if name not in columns:
+                taken = self.readings.column(name).take(places)
+                if not schema.field(name).nullable and taken.null_count:
+                    taken = taken.fill_null("")  # a null in a key column is the empty string
+                columns[name] = taken
+        return pa.table({name: columns[name] for name in schema.names}, schema=schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,8 @@ from ingestion.errors import InvalidInput
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counters:
     """What became of the partition's readings since its first: exact, as they are committed with the position.
+
+    Of hopping windows a reading counts once for each window that it lies in.
 
     accepted      readings counted into a window
     corrections   those of them that came after it had closed
@@ -68,31 +70,36 @@ class Checkpoint:
 class State:
     """What the bytes of a checkpoint hold.
 
-    size_us   length of the windows
+    kind      of the windows, with their lengths
+    key       columns that part the readings
     windows   one row per window that is open or can be corrected: its keys and the states of all aggregates
     machines  one row per machine: its greatest event time, and up to where its windows are closed, for silence or by
               its clock, and settled
+    keys      one row per key of which more is known than its windows; of older states without columns
     """
 
     head: Progress
-    size_us: int
+    kind: str
     windows: pa.Table
     machines: pa.Table
+    key: Sequence[str] = ("machine_id", "sensor_id")
+    keys: pa.Table = field(default_factory=lambda: pa.table({}))
 
 
 _FORMAT = "tidemill-stream-state/1"
 
 
 def pack(state: State) -> bytes:
-    """The state as an Arrow IPC stream of one row: two tables, each an IPC stream of its own; the head as metadata."""
+    """The state as an Arrow IPC stream of one row: tables, each an IPC stream of its own; the head as metadata."""
     head = asdict(state.head)
     for name in ("watermark_min", "watermark_max", "last_commit_at"):
         head[name] = head[name].isoformat() if head[name] else None
+    tables = {"windows": state.windows, "machines": state.machines, "keys": state.keys}
     schema = pa.schema(
-        [pa.field("windows", pa.binary()), pa.field("machines", pa.binary())],
-        metadata={"format": _FORMAT, "size_us": str(state.size_us), "head": json.dumps(head)},
+        [pa.field(name, pa.binary()) for name in tables],
+        metadata={"format": _FORMAT, "kind": state.kind, "key": json.dumps(list(state.key)), "head": json.dumps(head)},
     )
-    row = pa.record_batch([pa.array([_bytes_of(state.windows)]), pa.array([_bytes_of(state.machines)])], schema=schema)
+    row = pa.record_batch([pa.array([_bytes_of(table)]) for table in tables.values()], schema=schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as stream:
         stream.write_batch(row)
@@ -104,12 +111,10 @@ def unpack(data: bytes) -> State:
     with pa.ipc.open_stream(data) as stream:
         metadata = _metadata(stream.schema)
         row = stream.read_next_batch()
-    return State(
-        head=_head(metadata),
-        size_us=int(metadata["size_us"]),
-        windows=_table_of(row.column("windows")[0].as_buffer()),
-        machines=_table_of(row.column("machines")[0].as_buffer()),
-    )
+    tables = {name: _table_of(row.column(name)[0].as_buffer()) for name in row.schema.names}
+    if "kind" not in metadata:  # from before there were other windows and keys
+        return State(head=_head(metadata), kind=f"tumbling {metadata['size_us']}", **tables)
+    return State(head=_head(metadata), kind=metadata["kind"], key=json.loads(metadata["key"]), **tables)
 
 
 def read_head(data: bytes) -> Progress:

@@ -7,13 +7,15 @@ window's earlier readings searched. A reading without a sequence number is never
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ingestion.aggregates.slots import Slots
-from ingestion.watermark import NEVER, running_maximum
+from ingestion.grouping import distinct
+from ingestion.watermark import NEVER, maximum_before
 
 Ints = npt.NDArray[np.int64]
 
@@ -39,40 +41,34 @@ class Repeats:
     def serials_of(self, slots: Slots) -> Ints:
         return self._serials[slots]
 
-    def pick(self, slot: Slots, local: Ints, slots: Slots, event_us: Ints, sequence: Ints, known: Ints) -> Ints | None:
+    def pick(self, slot: Slots, event_us: Ints, sequence: Ints, known: Ints) -> Ints | None:
         """Take note of the readings (in order); returns the places of those that are no repeats, or None for all.
 
-        slot   of each reading; local is its index in `slots`, the distinct ones
+        slot   of each reading
         known  places of the readings that carry a sequence number
         """
-        running = running_maximum(local, event_us, self._newest[slots])
-        suspect = self._suspects(local, event_us, running, slots)
+        slots, local = distinct(slot)
+        suspect = event_us <= maximum_before(local, event_us, self._newest[slots])
         np.maximum.at(self._newest, slot, event_us)
+        if len(known) == 0:
+            return None
         keys = np.stack((self._serials[slot[known]], event_us[known], sequence[known]))
         repeated = np.zeros(0, np.int64)
-        if suspect.any() and len(known):
+        if suspect.any():
             repeated = known[self._repeated(keys, np.unique(self._serials[slot[suspect]]))]
         if len(repeated) == 0:
-            if len(known):
-                self._chunks.append(keys)
+            self._chunks.append(keys)
             return None
         fresh = np.ones(len(slot), bool)
         fresh[repeated] = False
         self._chunks.append(keys[:, fresh[known]])
         return np.flatnonzero(fresh)
 
-    def _suspects(self, local: Ints, event_us: Ints, running: Ints, slots: Slots) -> npt.NDArray[np.bool_]:
-        """Readings not newer than everything that came before them in their window."""
-        narrow = local.astype(np.uint16) if len(slots) <= 1 << 16 else local
-        order = np.argsort(narrow, kind="stable")
-        before = np.empty_like(running)
-        by_slot, ordered = local[order], running[order]
-        before[1:] = ordered[:-1]
-        first = np.concatenate(([True], by_slot[1:] != by_slot[:-1]))
-        before[first] = self._newest[slots[by_slot[first]]]
-        suspect = np.empty(len(local), bool)
-        suspect[order] = event_us[order] <= before
-        return suspect
+    def merge(self, into: Slots, other: Self, source: Slots) -> None:
+        """Let the windows in `into` know what those in `source` have counted."""
+        self._newest[into] = np.maximum(self._newest[into], other._newest[source])
+        event_us, sequence, starts = other._of(source)
+        self._chunks.append(np.stack((np.repeat(self._serials[into], np.diff(starts)), event_us, sequence)))
 
     def _repeated(self, keys: Ints, serials: Ints) -> Ints:
         """Columns of `keys` that are in our notes, or earlier in `keys`, looking at the given windows only."""
@@ -99,18 +95,12 @@ class Repeats:
         self._serials[slots] = -1
 
     def dump(self, slots: Slots) -> Mapping[str, pa.Array]:
-        self._join()
-        held = self._chunks[0] if self._chunks else np.zeros((3, 0), np.int64)
-        held = held[:, np.argsort(held[0], kind="stable")]
-        serials = self._serials[slots]
-        low, high = np.searchsorted(held[0], serials), np.searchsorted(held[0], serials, side="right")
-        starts = np.concatenate(([0], np.cumsum(high - low)))
-        at = np.repeat(low - starts[:-1], high - low) + np.arange(starts[-1])
+        event_us, sequence, starts = self._of(slots)
         offsets = pa.array(starts, pa.int32())
         return {
             "newest_us": pa.array(self._newest[slots]),
-            "noted_us": pa.ListArray.from_arrays(offsets, pa.array(held[1][at])),
-            "noted_sequence": pa.ListArray.from_arrays(offsets, pa.array(held[2][at])),
+            "noted_us": pa.ListArray.from_arrays(offsets, pa.array(event_us)),
+            "noted_sequence": pa.ListArray.from_arrays(offsets, pa.array(sequence)),
         }
 
     def load(self, slots: Slots, columns: Mapping[str, pa.Array]) -> None:
@@ -120,6 +110,17 @@ class Repeats:
         sequence = columns["noted_sequence"].flatten().to_numpy()
         if len(event_us):
             self._chunks.append(np.stack((np.repeat(self._serials[slots], sizes), event_us, sequence)))
+
+    def _of(self, slots: Slots) -> tuple[Ints, Ints, Ints]:
+        """Times and sequence numbers of the slots one after another, and where each slot's begin."""
+        self._join()
+        held = self._chunks[0] if self._chunks else np.zeros((3, 0), np.int64)
+        held = held[:, np.argsort(held[0], kind="stable")]
+        serials = self._serials[slots]
+        low, high = np.searchsorted(held[0], serials), np.searchsorted(held[0], serials, side="right")
+        starts = np.concatenate(([0], np.cumsum(high - low)))
+        at = np.repeat(low - starts[:-1], high - low) + np.arange(starts[-1])
+        return held[1][at], held[2][at], starts
 
     def _join(self) -> None:
         if len(self._chunks) > 1:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from ingestion.grouping import distinct
+from ingestion.names import Names
 
 Ints = npt.NDArray[np.int64]
 
@@ -16,9 +22,32 @@ def running_maximum(group: Ints, value: Ints, start: Ints) -> Ints:
 
     group  small numbers from 0; start has one element for each of them
     """
-    if len(group) == 0:
-        return value
+    if len(start) == 1:
+        return np.maximum.accumulate(np.maximum(value, start[0]))
+    order, running = _by_group(group, value, start)
+    result = np.empty_like(running)
+    result[order] = running
+    return result
+
+
+def maximum_before(group: Ints, value: Ints, start: Ints) -> Ints:
+    """At each place, the greatest of `start[group]` and the group's values before this place."""
+    order, running = _by_group(group, value, start)
+    by_group = group[order]
+    before = np.empty_like(running)
+    before[1:] = running[:-1]
+    first = np.flatnonzero(np.concatenate(([True], by_group[1:] != by_group[:-1])))[: len(order)]
+    before[first] = start[by_group[first]]
+    result = np.empty_like(running)
+    result[order] = before
+    return result
+
+
+def _by_group(group: Ints, value: Ints, start: Ints) -> tuple[Ints, Ints]:
+    """Places in the order of their groups, and the running maximum in that order."""
     lifted = np.maximum(value, start[group])
+    if len(group) == 0:
+        return group, lifted
     narrow = group.astype(np.uint16) if len(start) <= 1 << 16 else group
     order = np.argsort(narrow, kind="stable")  # of 16-bit numbers a radix sort
     by_group = group[order]
@@ -28,15 +57,12 @@ def running_maximum(group: Ints, value: Ints, start: Ints) -> Ints:
     if span * len(start) < 2**62:
         # each group is lifted above the one before it, so one pass over all never carries a maximum across
         lift = by_group * span
-        running = np.maximum.accumulate(ordered - least + lift) - lift + least
-    else:
-        running = ordered
-        starts = np.flatnonzero(np.concatenate(([True], by_group[1:] != by_group[:-1])))
-        for begin, end in zip(starts, [*starts[1:], len(running)], strict=True):
-            running[begin:end] = np.maximum.accumulate(running[begin:end])
-    result = np.empty_like(running)
-    result[order] = running
-    return result
+        return order, np.maximum.accumulate(ordered - least + lift) - lift + least
+    running = ordered
+    starts = np.flatnonzero(np.concatenate(([True], by_group[1:] != by_group[:-1])))
+    for begin, end in zip(starts, [*starts[1:], len(running)], strict=True):
+        running[begin:end] = np.maximum.accumulate(running[begin:end])
+    return order, running
 
 
 class Watermarks:
@@ -50,28 +76,34 @@ class Watermarks:
     def __init__(self, allowed_lateness_us: int, correction_lateness_us: int = 0) -> None:
         self._lateness = allowed_lateness_us
         self._correction = correction_lateness_us
-        self._codes: dict[str, int] = {}
-        self.names: list[str] = []
+        self._names = Names()
         self.newest: Ints = np.zeros(0, np.int64)
         self.floor: Ints = np.zeros(0, np.int64)
         self.settled: Ints = np.zeros(0, np.int64)
 
-    def codes_of(self, machines: list[str]) -> Ints:
+    @property
+    def names(self) -> Sequence[str]:
+        """The machines, by their numbers."""
+        return self._names.known
+
+    def named(self, machine: Ints) -> pa.Array:
+        """Names of these machines."""
+        return self._names.named(machine)
+
+    def codes_of(self, machines: Sequence[str]) -> Ints:
         """The machines' numbers; a new machine gets the next one."""
-        for machine in machines:
-            if machine not in self._codes:
-                self._codes[machine] = len(self.names)
-                self.names.append(machine)
-        if len(self.names) > len(self.newest):
-            more = np.full(max(len(self.names) - len(self.newest), 64), NEVER, np.int64)
+        codes = self._names.codes_of(machines)
+        missing = len(self._names.known) - len(self.newest)
+        if missing > 0:
+            more = np.full(max(missing, len(self.newest), 64), NEVER, np.int64)
             self.newest = np.concatenate((self.newest, more))
             self.floor = np.concatenate((self.floor, more))
             self.settled = np.concatenate((self.settled, more))
-        return np.fromiter((self._codes[machine] for machine in machines), np.int64, len(machines))
+        return codes
 
     def advance(self, machine: Ints, event_us: Ints) -> Ints:
         """Let the readings pass in their order; returns up to where their machine's windows had closed at each."""
-        touched, local = np.unique(machine, return_inverse=True)
+        touched, local = distinct(machine)
         running = running_maximum(local, event_us, self.newest[touched])
         np.maximum.at(self.newest, machine, event_us)
         return np.maximum(running - self._lateness, self.floor[machine])
@@ -91,3 +123,27 @@ class Watermarks:
     def raise_floor(self, machine: Ints, until_us: Ints) -> None:
         """Close the machines' windows up to the given event times, whatever their watermark."""
         np.maximum.at(self.floor, machine, until_us)
+
+    def dump(self) -> pa.Table:
+        """One row a machine, for a state."""
+        seen = len(self.names)
+        return pa.table(
+            {
+                "machine_id": pa.array(self.names, pa.string()),
+                "newest_us": self.newest[:seen],
+                "floor_us": self.floor[:seen],
+                "closed_us": self.closed_until()[:seen],
+                "settled_us": self.settled_until()[:seen],
+            }
+        )
+
+    def load(self, machines: pa.Table) -> None:
+        """What `dump` gave, maybe of clocks with another lateness: what had closed stays closed, settled settled."""
+        codes = self.codes_of(machines["machine_id"].to_pylist())
+        self.newest[codes] = machines["newest_us"].to_numpy()
+        self.floor[codes] = machines["floor_us"].to_numpy()
+        if "closed_us" in machines.column_names:
+            self.raise_floor(codes, machines["closed_us"].to_numpy())
+            self.settled[codes] = machines["settled_us"].to_numpy()
+        else:
+            self.settled[codes] = self.closed_until()[codes]

@@ -109,7 +109,7 @@ class TumblingWindow(_Lateness):
 
     @property
     def fingerprint(self) -> str:
-        """What must not change while windows are open."""
+        """What must not change while windows are open, as `described` reads it."""
         return f"tumbling {self.size_us}"
 
 
@@ -152,7 +152,7 @@ class HoppingWindow(_Lateness):
 
     @property
     def fingerprint(self) -> str:
-        """What must not change while windows are open."""
+        """What must not change while windows are open, as `described` reads it."""
         return f"hopping {self.size_us} {self.every_us}"
 
 
@@ -189,11 +189,23 @@ class SessionWindow(_Lateness):
 
     @property
     def fingerprint(self) -> str:
-        """What must not change while windows are open."""
+        """What must not change while windows are open, as `described` reads it."""
         return f"session {self.gap_us} {self.max_size_us or 0}"
 
 
 Window = TumblingWindow | HoppingWindow | SessionWindow
+
+
+def described(fingerprint: str) -> str:
+    """A window's fingerprint for people."""
+    name, *lengths = fingerprint.split()
+    first, *rest = [f"{int(length) / 1e6:g} s" for length in lengths]
+    if name == "tumbling":
+        return f"windows of {first}"
+    if name == "hopping":
+        return f"windows of {first} every {rest[0]}"
+    return f"sessions with a gap of {first}" + ("" if lengths[1] == "0" else f" of less than {rest[0]}")
+
 
 WindowSpec = TumblingWindow
 """The window of the built-in stream."""

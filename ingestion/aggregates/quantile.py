@@ -1,4 +1,4 @@
-"""Median and 95th percentile by a mergeable sketch: counts of values in buckets of equal relative width.
+"""Quantiles by a mergeable sketch: counts of values in buckets of equal relative width.
 
 A bucket is the double's sign, its exponent and the first nine bits of its mantissa: 512 buckets between a number and
 its double, so the middle of a bucket is within 2**-10 (0.1 %) of every value in it. Taking bits needs no logarithm and
@@ -7,16 +7,16 @@ no random numbers: the same readings give the same bucket counts in any order, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ingestion.aggregates.functions import Asked, Function, Parameter, register
 from ingestion.aggregates.slots import Arrivals, Slots
 
-QUANTILES = {"median": 0.5, "p95": 0.95}
 RELATIVE_ERROR = 2.0**-10
 """Of a result against the exact value of nearest rank; subnormal numbers (below 1e-307) aside."""
 
@@ -35,21 +35,23 @@ def bucket_of(value: npt.NDArray[np.float64]) -> _Ints:
 
 
 def middle_of(bucket: _Ints) -> npt.NDArray[np.float64]:
-    """The value in the middle of each bucket."""
+    """The value in the middle of each bucket; of the buckets that touch 0, 0."""
     magnitude = np.where(bucket < 0, -1 - bucket, bucket)
     low = (magnitude << _DROPPED_BITS).view(np.float64)
     high = ((magnitude + 1) << _DROPPED_BITS).view(np.float64)
     middle = low + (high - low) / 2
-    return np.where(bucket < 0, -middle, middle)
+    return np.where(magnitude == 0, 0.0, np.where(bucket < 0, -middle, middle))
 
 
-class Quantile:
-    """Columns `median` and `p95`: the value of nearest rank, within RELATIVE_ERROR, never beyond the window's extremes.
+class Sketch:
+    """Counts of the values in buckets, shared by all quantiles of a column.
 
-    State: sorted keys (the window's serial above, the bucket below) with their counts, and readings not yet sorted in.
+    State: sorted keys (the window's serial above, the bucket below) with their counts, and values not yet sorted in.
     """
 
-    def __init__(self) -> None:
+    prefix = "quantile"
+
+    def __init__(self, kind: pa.DataType) -> None:
         self._serials = np.zeros(0, np.int64)
         self._low = np.zeros(0, np.float64)
         self._high = np.zeros(0, np.float64)
@@ -71,32 +73,34 @@ class Quantile:
         self._high[slots] = -np.inf
 
     def add(self, arrivals: Arrivals) -> None:
-        np.minimum.at(self._low, arrivals.slot, arrivals.value)
-        np.maximum.at(self._high, arrivals.slot, arrivals.value)
-        keys = (arrivals.serial << _BUCKET_BITS) | (bucket_of(arrivals.value) + _BUCKET_OFFSET)
+        value = arrivals.number
+        np.minimum.at(self._low, arrivals.slot, value)
+        np.maximum.at(self._high, arrivals.slot, value)
+        keys = (arrivals.serial << _BUCKET_BITS) | (bucket_of(value) + _BUCKET_OFFSET)
         self._put(keys, None)
         # many readings fall into few buckets: sorted in, they take no more room than those
         if self._pending_size > max(1 << 18, 2 * len(self._keys)):
             self._settle()
 
-    def merge(self, into: int, other: Quantile, source: int) -> None:
-        self._low[into] = min(self._low[into], other._low[source])
-        self._high[into] = max(self._high[into], other._high[source])
-        keys, counts = other._of(np.array([source]))[:2]
-        self._put((keys & _BUCKET_MASK) | (self._serials[into] << _BUCKET_BITS), counts)
+    def merge(self, into: Slots, other: Self, source: Slots) -> None:
+        self._low[into] = np.minimum(self._low[into], other._low[source])
+        self._high[into] = np.maximum(self._high[into], other._high[source])
+        keys, counts, starts = other._of(source)
+        self._put((keys & _BUCKET_MASK) | (np.repeat(self._serials[into], np.diff(starts)) << _BUCKET_BITS), counts)
 
-    def results(self, slots: Slots) -> Mapping[str, npt.NDArray[Any]]:
+    def quantile(self, slots: Slots, share: float) -> npt.NDArray[np.float64]:
+        """The value of nearest rank, within RELATIVE_ERROR, never beyond the window's extremes; NaN without values."""
         keys, counts, starts = self._of(slots)
+        if len(keys) == 0:
+            return np.full(len(slots), np.nan)
         buckets = (keys & _BUCKET_MASK) - _BUCKET_OFFSET
         running = np.concatenate(([0], np.cumsum(counts)))
         before = running[starts[:-1]]
         sizes = running[starts[1:]] - before
-        found = {}
-        for name, quantile in QUANTILES.items():
-            rank = np.maximum(np.ceil(quantile * sizes).astype(np.int64), 1)
-            at = np.searchsorted(running, before + rank, side="left") - 1
-            found[name] = np.clip(middle_of(buckets[at]), self._low[slots], self._high[slots])
-        return found
+        rank = np.maximum(np.ceil(share * sizes).astype(np.int64), 1)
+        at = np.minimum(np.searchsorted(running, before + rank, side="left") - 1, len(buckets) - 1)
+        found = np.clip(middle_of(buckets[at]), self._low[slots], self._high[slots])
+        return np.where(sizes > 0, found, np.nan)
 
     def release(self, slots: Slots) -> None:
         self._settle()
@@ -157,3 +161,37 @@ class Quantile:
         starts = np.concatenate(([0], np.cumsum(sizes)))
         at = np.repeat(low - starts[:-1], sizes) + np.arange(starts[-1])
         return self._keys[at], self._counts[at], starts
+
+
+def _quantile(parts: Sequence[Any], asked: Asked) -> npt.NDArray[Any]:
+    found: npt.NDArray[Any] = parts[0].quantile(asked.slots, asked.numbers[0])
+    return found
+
+
+def _median(parts: Sequence[Any], asked: Asked) -> npt.NDArray[Any]:
+    return _quantile(parts, asked._replace(numbers=(0.5,)))
+
+
+def _p95(parts: Sequence[Any], asked: Asked) -> npt.NDArray[Any]:
+    return _quantile(parts, asked._replace(numbers=(0.95,)))
+
+
+def _share(given: float | str) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
+        raise ValueError(f"{given!r} is no share; write a number between 0 and 1, e.g. 0.99")
+    return float(given)
+
+
+_Q = Parameter(name="q", read=_share, meaning="the share of values that the result is not below, e.g. 0.99")
+
+register(
+    Function(
+        name="quantile",
+        meaning="the least value that a share q of the values does not exceed, within 0.1 %",
+        parts=(Sketch,),
+        read=_quantile,
+        parameters=(_Q,),
+    )
+)
+register(Function(name="median", meaning="quantile with q 0.5", parts=(Sketch,), read=_median))
+register(Function(name="p95", meaning="quantile with q 0.95", parts=(Sketch,), read=_p95))

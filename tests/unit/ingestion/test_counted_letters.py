@@ -19,7 +19,7 @@ HEAD = Progress(
     machines=0,
     open_windows=0,
 )
-STATE = pack(State(head=HEAD, size_us=1, windows=pa.table({"a": [1, 2]}), machines=pa.table({"b": ["x"]})))
+STATE = pack(State(head=HEAD, kind="tumbling 1", windows=pa.table({"a": [1, 2]}), machines=pa.table({"b": ["x"]})))
 
 
 def replay(offset: int, *headers: tuple[str, bytes]) -> Message:
