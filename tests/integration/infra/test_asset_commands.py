@@ -186,6 +186,51 @@ def test_environments_and_their_files(said: Said, tmp_path: Path) -> None:
     assert said("environment", "list", "--query", "[].[name,version]", "-o", "tsv") == "torch\t2\n"
 
 
+def test_a_component_from_create_to_restore(said: Said, tmp_path: Path) -> None:
+    a_folder(tmp_path / "parts" / "src", prepare__py="print(1)")
+    file = tmp_path / "parts" / "prepare.yml"
+    file.write_text(
+        "name: prepare\ncommand: python prepare.py ${{inputs.rate}} $[[--note ${{inputs.note}}]]\ncode: src\n"
+        "inputs: {rate: {type: number, default: 0.5}, note: {type: string, optional: true}}\n"
+    )
+    create = ("component", "create", "--file", "parts/prepare.yml", "--query", "version", "-o", "tsv")
+    assert [said(*create), said(*create), said(*create, "--set", "inputs.rate.default=1")] == ["1\n", "1\n", "2\n"]
+    shown = json.loads(said("component", "show", "-n", "prepare", "-l", "latest"))
+    assert (shown["version"], shown["inputs"]["rate"]["default"]) == ("2", 1.0)
+    assert (Path(shown["code"]) / "prepare.py").read_text() == "print(1)"
+    # what is shown can be created again, under another name too
+    (tmp_path / "again.yml").write_text(said("component", "show", "-n", "prepare", "-v", "1", "-o", "yaml"))
+    assert said("component", "create", "-f", "again.yml", "-n", "other", "-v", "7", "--query", "id", "-o", "tsv") == (
+        "azureml:other:7\n"
+    )
+    said("component", "update", "-n", "prepare", "-v", "2", "--display-name", "Prepare", "--set", "tags.a=b")
+    assert (
+        said("component", "show", "-n", "prepare", "--query", "[display_name, tags.a]", "-o", "tsv") == "Prepare\nb\n"
+    )
+    said("component", "archive", "-n", "prepare", "-v", "2")
+    assert said("component", "list", "-n", "prepare", "--query", "[].version", "-o", "tsv") == "1\n"
+    said("component", "restore", "-n", "prepare", "-v", "2")
+    assert said("component", "list", "-o", "tsv", "--query", "[].[name, version]") == "other\t7\nprepare\t2\n"
+
+
+def test_a_components_file_is_refused_with_its_line_and_nothing_is_made(said: Said, tmp_path: Path) -> None:
+    file = tmp_path / "prepare.yml"
+    for text, wanted, code in (
+        ("name: Prepare\ncommand: x\n", "prepare.yml:1: name: found 'Prepare'; a component's name", 2),
+        ("name: prepare\ncomand: x\n", "prepare.yml:2: comand: unknown key; did you mean 'command'?", 2),
+        ("name: prepare\ncommand: x\ncode: absent\n", "prepare.yml:3: code: there is no folder", 2),
+        ("name: prepare\ncommand: x\nenvironment: azureml:absent:1\n", "there is no environment named absent", 3),
+        (
+            "name: prepare\ntype: pipeline\njobs:\n  a:\n    component: {command: x, code: absent}\n",
+            "prepare.yml:5: jobs.a.component.code: there is no folder",
+            2,
+        ),
+    ):
+        file.write_text(text)
+        assert wanted in said("component", "create", "--file", "prepare.yml", code=code)
+    assert said("component", "list", "-o", "tsv") == ""
+
+
 def test_a_folder_under_a_name(said: Said, tmp_path: Path) -> None:
     a_folder(tmp_path / "plant" / "images", a__png="x")
     (tmp_path / "store.yml").write_text("name: plant\ntype: local_folder\npath: plant\n")
