@@ -16,8 +16,8 @@ def shown_component(component: Component) -> Shown:
     """What it does, without its name and what is said about it."""
     return {
         "type": component.kind,
-        "inputs": {name: _input(each) for name, each in component.inputs.items()},
-        "outputs": {name: _output(each) for name, each in component.outputs.items()},
+        "inputs": {name: shown_input(each) for name, each in component.inputs.items()},
+        "outputs": {name: shown_output(each) for name, each in component.outputs.items()},
         "is_deterministic": component.is_deterministic,
         **_own(component),
     }
@@ -57,7 +57,7 @@ def _own(component: Component) -> Shown:
             "environment_variables": dict(component.environment_variables),
         }
     if isinstance(component, PipelineComponent):
-        return {"jobs": {step.name: _step(step) for step in component.jobs}}
+        return {"jobs": {step.name: shown_step(step) for step in component.jobs}}
     task = component.task
     return {
         "input_data": f"${{{{inputs.{component.input_data}}}}}",
@@ -95,7 +95,8 @@ def _options(component: ParallelComponent) -> Shown:
     }
 
 
-def _step(step: Step) -> Shown:
+def shown_step(step: Step) -> Shown:
+    """Its component by name, what is bound to what, and what it says of mini-batches."""
     component = step.component
     return {
         "type": component.kind,
@@ -115,11 +116,11 @@ def _step(step: Step) -> Shown:
     }
 
 
-def _input(declared: InputDeclaration) -> Shown:
+def shown_input(declared: InputDeclaration) -> Shown:
     return {
         "type": declared.type.value,
-        "optional": declared.optional,
         **_known(
+            optional=declared.optional or None,
             default=declared.default,
             min=declared.min,
             max=declared.max,
@@ -130,7 +131,7 @@ def _input(declared: InputDeclaration) -> Shown:
     }
 
 
-def _output(declared: OutputDeclaration) -> Shown:
+def shown_output(declared: OutputDeclaration) -> Shown:
     return {"type": declared.type.value, **_known(mode=declared.mode, description=declared.description)}
 
 

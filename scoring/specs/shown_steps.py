@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scoring.components.binding import DataReference, LiteralValue, OutputTarget, Value
+from scoring.components.binding import LiteralValue, OutputTarget, Value
 from scoring.components.component import CommandComponent, Component, ParallelComponent, PipelineComponent, Step
-from scoring.components.jobs import PipelineDeployment, PipelineSettings
+from scoring.components.jobs import PipelineDeployment
 from scoring.job import Job
+from scoring.specs.shown_components import shown_input, shown_output, shown_settings, shown_step
 
 Shown = dict[str, Any]
 
@@ -52,15 +53,6 @@ def shown_value(value: Value) -> Any:
     return {"type": None if value.type is None else value.type.value, "path": value.path, "mode": value.mode}
 
 
-def shown_settings(settings: PipelineSettings) -> Shown:
-    return {
-        "default_compute": settings.default_compute,
-        "default_datastore": settings.default_datastore,
-        "continue_on_step_failure": settings.continue_on_step_failure,
-        "force_rerun": settings.force_rerun,
-    }
-
-
 def component_text(component: Component) -> str:
     return f"azureml:{component.name}:{component.version}"
 
@@ -78,17 +70,11 @@ def pipeline_deployment(deployment: PipelineDeployment) -> Shown:
         "properties": dict(deployment.properties),
         "component": component_text(component),
         "settings": shown_settings(deployment.settings),
-        "inputs": {name: _declared(given) for name, given in component.inputs.items()},
-        "outputs": {name: {"type": given.type.value} for name, given in component.outputs.items()},
+        "inputs": {name: shown_input(given) for name, given in component.inputs.items()},
+        "outputs": {name: shown_output(given) for name, given in component.outputs.items()},
         "jobs": {step.name: _step(step) for step in component.jobs},
         "provisioning_state": "Succeeded",
     }
-
-
-def _declared(given: Any) -> Shown:
-    said = {"type": given.type.value, "default": given.default, "optional": given.optional or None}
-    said |= {"min": given.min, "max": given.max, "enum": list(given.enum) or None, "description": given.description}
-    return {key: value for key, value in said.items() if value is not None}
 
 
 def _outputs(job: Job, wanted: Mapping[str, OutputTarget]) -> Shown:
@@ -121,15 +107,7 @@ def _parallel(component: ParallelComponent) -> Shown:
 
 
 def _step(step: Step) -> Shown:
-    inputs = {}
-    for name, bound in step.inputs.items():
-        inputs[name] = shown_value(bound) if isinstance(bound, (LiteralValue, DataReference)) else str(bound)
-    shown: Shown = {
-        "type": step.component.kind,
-        "component": component_text(step.component),
-        "inputs": inputs,
-        "compute": step.compute,
-    }
+    shown = shown_step(step)
     if isinstance(step.component, PipelineComponent):
         shown["jobs"] = {inner.name: _step(inner) for inner in step.component.jobs}
     return shown
