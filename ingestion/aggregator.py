@@ -21,6 +21,7 @@ from ingestion.aggregates.slots import Slots
 from ingestion.aligned import Aligned
 from ingestion.arrived import Arrived
 from ingestion.checkpoint import Checkpoint, Counters, Progress, State, from_microseconds, pack, unpack
+from ingestion.freshness import Minutes
 from ingestion.keys import Keys
 from ingestion.placing import CORRECTS, IN_TIME, LATE, Placed, Placing
 from ingestion.repeats import Repeats
@@ -307,8 +308,10 @@ class Aggregator:
             parts=[*self._folding.parts, ("repeats", self._repeats)],
         )
 
-    def save(self, next_offset: int, now: datetime) -> Checkpoint:
-        """All that readings from `next_offset` on depend on, and the counters. `now` is shown to people only."""
+    def save(self, next_offset: int, now: datetime, freshness: Minutes | None = None) -> Checkpoint:
+        """All that readings from `next_offset` on depend on, and the counters. `now` and `freshness` are shown to
+        people only.
+        """
         seen = len(self.watermarks.names)
         marks = self.watermarks.newest[:seen] - self.shape.window.allowed_lateness_us
         head = Progress(
@@ -320,6 +323,7 @@ class Aggregator:
             last_commit_at=now,
             machines=seen,
             open_windows=self.open_windows,
+            freshness=freshness or {},
         )
         state = State(
             head=head,

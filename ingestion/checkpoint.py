@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ingestion.errors import InvalidInput
+from ingestion.freshness import Minutes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +46,7 @@ class Progress:
     last_commit_at  wall-clock time of the commit
     machines        machines seen
     open_windows    windows (one per sensor) that have not closed
+    freshness       how soon closed windows were readable, of the commits before this one
     """
 
     partition: int
@@ -55,6 +57,7 @@ class Progress:
     last_commit_at: datetime | None
     machines: int
     open_windows: int
+    freshness: Minutes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,6 +155,11 @@ def _head(metadata: Mapping[str, str]) -> Progress:
     for name in ("watermark_min", "watermark_max", "last_commit_at"):
         head[name] = datetime.fromisoformat(head[name]) if head[name] else None
     head["counters"] = Counters(**head["counters"])
+    # a JSON object's keys are texts
+    head["freshness"] = {
+        int(minute): {int(part): rows for part, rows in parts.items()}
+        for minute, parts in head.get("freshness", {}).items()
+    }
     return Progress(**head)
 
 

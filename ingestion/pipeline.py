@@ -14,15 +14,17 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ingestion.aggregator import Aggregator
+from ingestion.checkpoint import read_head
 from ingestion.counted_letters import CountedLetters
 from ingestion.errors import TryAgain
+from ingestion.freshness import Freshness
 from ingestion.idleness import Idleness
 from ingestion.intake import DeadLetter, Intake, sift
 from ingestion.ports import DeadLetterQueue, WindowCommit, WindowSink
@@ -58,7 +60,12 @@ class _Partition:
     next_offset: int
     idleness: Idleness
     letters: CountedLetters
+    freshness: Freshness = field(default_factory=Freshness)
     static_version: str = ""
+
+
+Closed = tuple[Freshness, list[tuple[int, int]]]
+"""What a commit makes readable of a partition, and where that is to be noted."""
 
 
 class _AtOnce(Executor):
@@ -123,6 +130,8 @@ class Pipeline:
                 letters = CountedLetters.held_by(checkpoint.state)
             idleness = Idleness(self._settings.idle_timeout.total_seconds(), self._monotonic())
             held = _Partition(aggregator=aggregator, next_offset=position, idleness=idleness, letters=letters)
+            if checkpoint is not None:
+                held.freshness = Freshness.of(read_head(checkpoint.state).freshness)
             if self._preparation is not None:
                 held.static_version = self._preparation.version_of(None if checkpoint is None else checkpoint.state)
             self._partitions[partition] = held
@@ -165,6 +174,7 @@ class Pipeline:
 
         self._letters.extend(intake.dead_letters)
         self._keep(folded.windows, folded.late)
+        held.freshness.closed(folded.windows.num_rows, int(records.stamps_ms[0]))
         self._dirty.add(partition)
         self._uncommitted += len(records) + intake.readings.num_rows
         if self._uncommitted >= self._settings.commit_readings:
@@ -198,9 +208,11 @@ class Pipeline:
         now = self._now()
         static_version = "" if self._preparation is None else self._preparation.newest()
         checkpoints = []
+        closed = []
         for partition in sorted(self._dirty):
             held = self._partitions[partition]
-            saved = held.aggregator.save(held.next_offset, now)
+            saved = held.aggregator.save(held.next_offset, now, held.freshness.minutes)
+            closed.append((held.freshness, held.freshness.begin()))
             state = held.letters.written_into(saved.state)
             if self._preparation is not None:
                 # what is folded from here on goes with this commit: whoever reads it again finds the same version
@@ -212,7 +224,7 @@ class Pipeline:
         commit = WindowCommit(windows=windows, late=late, checkpoints=checkpoints)
         letters, size = self._letters, self._uncommitted
         self._forget()
-        self._commit_running = self._committer.submit(self._store, commit, letters, size)
+        self._commit_running = self._committer.submit(self._store, commit, letters, size, closed)
         self._raise_failed()
 
     def settle(self) -> None:
@@ -226,12 +238,15 @@ class Pipeline:
                 raise TryAgain(f"waited {LONGEST_COMMIT} for a commit to end") from error
             self._commit_running = None
 
-    def _store(self, commit: WindowCommit, letters: Sequence[DeadLetter], size: int) -> None:
+    def _store(self, commit: WindowCommit, letters: Sequence[DeadLetter], size: int, closed: Sequence[Closed]) -> None:
         """Dead letters first, then late readings, windows and positions."""
         began = self._monotonic()
         self._step("commit begun")
         self._dead_letters.put(letters)
         self._sink.commit(commit)
+        readable_ms = self._now().timestamp() * 1000
+        for freshness, rows in closed:
+            freshness.committed(rows, readable_ms)
         self._step("committed")
         log.info(
             "committed %d windows, %d late readings, %d dead letters of %d messages and readings in %.0f ms",
