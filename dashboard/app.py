@@ -29,6 +29,12 @@ page = st.navigation(
             help="How far the stream is, what came late, what could not be read.",
         ),
         st.Page(
+            "views/alerts.py",
+            title="Alerts",
+            icon=":material/notifications:",
+            help="What the rules on windows say: firing now, and what fired before.",
+        ),
+        st.Page(
             "views/jobs.py",
             title="Jobs",
             icon=":material/task_alt:",

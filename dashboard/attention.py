@@ -41,15 +41,20 @@ class Facts:
     machines: pd.DataFrame | None = None
     threshold: float | None = None
     sensors: pd.DataFrame | None = None
+    alerts: pd.DataFrame | None = None
+    open_letters: int | None = None
     unscored: timedelta | None = None
 
 
+_SEVERITIES = ["critical", "warning", "info"]
+_ALERT_LEVELS: dict[str, Level] = {"critical": "bad", "warning": "warn", "info": "info"}
 _ORDER: dict[Level, int] = {"bad": 0, "warn": 1, "info": 2}
 
 
 def notices(facts: Facts) -> list[Notice]:
     """Every rule's notices; an empty list means that nothing needs anybody."""
-    found = [*_machines(facts), *_failures(facts), *_stream(facts), *_schedules(facts), *_sensors(facts)]
+    rules = (_alerts, _machines, _failures, _stream, _schedules, _sensors)
+    found = [notice for rule in rules for notice in rule(facts)]
     return sorted(found, key=lambda notice: _ORDER[notice.level])
 
 
@@ -67,6 +72,26 @@ def _machines(facts: Facts) -> list[Notice]:
         )
         for row in _each(loud)
     ]
+
+
+def _alerts(facts: Facts) -> list[Notice]:
+    """One notice a machine, of its worst alert: a machine that is silent would fill the list with its sensors."""
+    if facts.alerts is None or facts.alerts.empty:
+        return []
+    found = []
+    for machine, mine in facts.alerts.groupby("machine_id", sort=True):
+        worst = min(mine["severity"], key=_SEVERITIES.index)
+        count = int(mine["alerts"].sum())
+        found.append(
+            Notice(
+                level=_ALERT_LEVELS[worst],
+                title="Alert",
+                text=f"{machine}: {words.plural(count, 'alert')} firing, {worst}",
+                page="views/alerts.py",
+                parameters={"machine": str(machine)},
+            )
+        )
+    return found
 
 
 def _failures(facts: Facts) -> list[Notice]:
@@ -95,8 +120,11 @@ def _stream(facts: Facts) -> list[Notice]:
                 page="views/stream.py",
             )
         )
-    if facts.dead_letters:
-        text = f"{words.plural(facts.dead_letters, 'message')} could not be read and went to the dead-letter topic"
+    letters = facts.dead_letters if facts.open_letters is None else facts.open_letters
+    if letters:
+        text = f"{words.plural(letters, 'message')} could not be read and went to the dead-letter topic"
+        if facts.open_letters is not None:
+            text = f"{words.plural(letters, 'dead letter')} neither replayed nor discarded"
         found.append(Notice(level="warn", title="Dead letters", text=text, page="views/stream.py"))
     if facts.last_commit is not None and facts.now - facts.last_commit > STALE_AFTER:
         text = f"the last windows were committed {words.ago(facts.last_commit, facts.now)}"

@@ -18,7 +18,7 @@ import streamlit as st
 
 from infra.client import TidemillClient
 from infra.settings import Settings
-from storage.queries import evaluation, jobs, overview, predictions, stream, windows
+from storage.queries import alerts, evaluation, jobs, overview, predictions, stream, windows
 from storage.queries.errors import QueryError
 from storage.queries.stores import Stores, TimeRange, utc_now
 
@@ -40,6 +40,7 @@ DEFAULT_RANGE = "24 h"
 _HASH: dict[str | type, Callable[[Any], Any]] = {
     Stores: lambda s: (str(s.lake), s.postgres_url),
     TimeRange: lambda r: (r.since, r.until),
+    alerts.Wanted: repr,
 }
 
 
@@ -47,6 +48,8 @@ def _cached(read: Callable[..., T], seconds: float = FRESH_SECONDS) -> Callable[
     return st.cache_data(ttl=seconds, max_entries=200, show_spinner=False, hash_funcs=_HASH)(read)
 
 
+alert_episodes = _cached(alerts.episodes)
+firing_alerts = _cached(alerts.counts)
 extent = _cached(windows.extent)
 window_seconds = _cached(windows.window_seconds, 60)
 rates = _cached(windows.rates)
@@ -95,11 +98,17 @@ class LiveStream:
     partitions   topic, partition, next_offset, end_offset, lag, watermark, accepted, late, dead_letters, duplicates,
                  last_commit_at; a row per partition; empty when the service or the broker is away
     reasons      dead letters by reason, where the service tells
+    open_letters dead letters that wait for somebody; None where it is not known
+    freshness    p95_seconds and p50_seconds until closed windows were readable, `windows` of them in `minutes`
+    streams      name, state, table, rows, lag, watermark, last_commit_at, problem; a row per stream
     problem      why there is no answer, in a sentence; `service_up` tells whether the service itself answered
     """
 
     partitions: pd.DataFrame
     reasons: Mapping[str, int] = field(default_factory=dict)
+    open_letters: int | None = None
+    freshness: Mapping[str, float | None] = field(default_factory=dict)
+    streams: pd.DataFrame = field(default_factory=pd.DataFrame)
     service_up: bool = True
     problem: str | None = None
 
@@ -181,7 +190,14 @@ def live_stream(api_url: str | None) -> LiveStream:
         return LiveStream(partitions=partitions_of({}), service_up=False, problem=_line(error))
     found = partitions_of(payload)
     _history(api_url).add(found)
-    return LiveStream(partitions=found, reasons=reasons_of(payload), problem=_said(payload.get("state")))
+    return LiveStream(
+        partitions=found,
+        reasons=reasons_of(payload),
+        open_letters=payload.get("open_letters"),
+        freshness=payload.get("freshness") or {},
+        streams=streams_of(payload),
+        problem=_said(payload.get("state")),
+    )
 
 
 def _listens(url: str) -> bool:
@@ -210,6 +226,20 @@ def partitions_of(payload: Mapping[str, Any]) -> pd.DataFrame:
     for column in ("partition", "next_offset", "end_offset", "lag", "accepted", "late", "dead_letters", "duplicates"):
         frame[column] = pd.to_numeric(frame[column]).astype("Int64")
     return frame.sort_values("partition").reset_index(drop=True)
+
+
+STREAM_COLUMNS = ("name", "state", "table", "rows", "lag", "watermark", "last_commit_at", "problem")
+
+
+def streams_of(payload: Mapping[str, Any]) -> pd.DataFrame:
+    """All streams as rows of STREAM_COLUMNS, in the service's order."""
+    rows = [{column: one.get(column) for column in STREAM_COLUMNS} for one in payload.get("streams") or []]
+    frame = pd.DataFrame(rows, columns=list(STREAM_COLUMNS))
+    for column in ("watermark", "last_commit_at"):
+        frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+    for column in ("rows", "lag"):
+        frame[column] = pd.to_numeric(frame[column]).astype("Int64")
+    return frame
 
 
 def reasons_of(payload: Mapping[str, Any]) -> dict[str, int]:

@@ -52,11 +52,20 @@ JOB_STATES: dict[str, Look] = {
     "CancelRequested": Look(colour="orange", icon=":material/stop_circle:", mark="◌", hex=AMBER),
     "Canceled": Look(colour="gray", icon=":material/block:", mark="–", hex="#94A3B8"),
 }
+SEVERITIES: dict[str, Look] = {
+    "critical": Look(colour="red", icon=":material/error:", mark="▲", hex=VERMILION),
+    "warning": Look(colour="orange", icon=":material/warning:", mark="△", hex=AMBER),
+    "info": Look(colour="blue", icon=":material/info:", mark="○", hex=BLUE),
+}
 UNKNOWN = Look(colour="gray", icon=":material/help:", mark="?", hex=FAINT)
 
 
 def job_state(status: str) -> Look:
     return JOB_STATES.get(status, UNKNOWN)
+
+
+def severity(name: str) -> Look:
+    return SEVERITIES.get(name, UNKNOWN)
 
 
 def marked(status: str) -> str:

@@ -69,7 +69,7 @@ def _quiet(settings: Settings, stream: AlertedStream) -> Callable[[], Collection
     else:
         definition = StreamDefinitions(settings).get(stream.name)
         topic, progress_now = definition.topic, partial(stream_wiring.stream_progress, settings, definition)
-    ends_now = wiring.topic_ends(settings.model_copy(update={"readings_topic": topic}))
+    ends_now = wiring.topic_ends(settings, topic)
 
     def quiet() -> Collection[int]:
         try:

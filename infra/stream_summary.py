@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from infra.devstack.control import is_up
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 _PAUSE = 0.1
 
 
-def summaries(settings: Settings) -> list[dict[str, object]]:
+Ends = Callable[[str], Mapping[int, int]]
+"""The next offset to be written to a topic, by partition. Raises IngestionError."""
+
+
+def summaries(settings: Settings, ends: Ends | None = None) -> list[dict[str, object]]:
     """A row a stream, the built-in one first.
 
     Of each: name, state (of the worker), topic, table, rows (in it), lag (messages; None where the broker is away),
-    watermark (the greatest), open_windows, problem (with its definition, or None), description.
+    watermark (the greatest), last_commit_at, open_windows, problem (with its definition, or None), description.
+
+    ends  for who asks often, and keeps its connections
     """
     from infra import stream_wiring, wiring
     from infra.stream_definitions import StreamDefinitions
@@ -33,6 +39,7 @@ def summaries(settings: Settings) -> list[dict[str, object]]:
     from storage.queries.lake import snapshot
 
     home = settings.paths
+    ends = ends or (lambda topic: wiring.topic_ends(settings, topic)())
     rows: list[dict[str, object]] = [
         _row(
             settings,
@@ -40,6 +47,7 @@ def summaries(settings: Settings) -> list[dict[str, object]]:
             settings.readings_topic,
             WINDOWS.name,
             wiring.stream_progress(settings),
+            ends,
             rows=snapshot(home.lake, WINDOWS.name).rows,
             description="built in",
         )
@@ -52,7 +60,16 @@ def summaries(settings: Settings) -> list[dict[str, object]]:
         progress = stream_wiring.stream_progress(settings, found)
         count = stream_wiring.table_rows(settings, found)
         rows.append(
-            _row(settings, found.name, found.topic, found.table, progress, rows=count, description=found.description)
+            _row(
+                settings,
+                found.name,
+                found.topic,
+                found.table,
+                progress,
+                ends,
+                rows=count,
+                description=found.description,
+            )
         )
     return rows
 
@@ -63,10 +80,12 @@ def _row(
     topic: str,
     table: str,
     progress: Mapping[int, Progress],
+    ends: Ends,
     *,
     rows: int,
     description: str,
 ) -> dict[str, object]:
+    commits = [one.last_commit_at for one in progress.values() if one.last_commit_at is not None]
     marks = [one.watermark_max for one in progress.values() if one.watermark_max is not None]
     worker = worker_of(settings.paths, name)
     return {
@@ -75,24 +94,23 @@ def _row(
         "topic": topic,
         "table": table,
         "rows": rows,
-        "lag": _lag(settings, topic, progress),
+        "lag": _lag(ends, topic, progress),
         "watermark": max(marks).isoformat() if marks else None,
+        "last_commit_at": max(commits).isoformat() if commits else None,
         "open_windows": sum(one.open_windows for one in progress.values()),
         "problem": worker.last_error if worker is not None and worker.state == "restarting" else None,
         "description": description,
     }
 
 
-def _lag(settings: Settings, topic: str, progress: Mapping[int, Progress]) -> int | None:
-    from infra.wiring import topic_ends
-
+def _lag(ends: Ends, topic: str, progress: Mapping[int, Progress]) -> int | None:
     try:
-        ends = topic_ends(settings, topic)()
+        found = ends(topic)
     except IngestionError:
         return None
     return sum(
         max(end - (progress[partition].next_offset if partition in progress else 0), 0)
-        for partition, end in ends.items()
+        for partition, end in found.items()
     )
 
 

@@ -492,6 +492,20 @@ def topic_ends(settings: Settings, topic: str | None = None) -> Callable[[], Map
     return ends
 
 
+def stream_rows(settings: Settings) -> Callable[[], Sequence[Mapping[str, object]]]:
+    """Call it for a row a stream, as `infra.stream_summary` makes them; it keeps its connections to the broker."""
+    from infra.stream_summary import summaries
+
+    held: dict[str, Callable[[], Mapping[int, int]]] = {}
+
+    def ends(topic: str) -> Mapping[int, int]:
+        if topic not in held:
+            held[topic] = topic_ends(settings, topic)
+        return held[topic]()
+
+    return lambda: summaries(settings, ends)
+
+
 # --- the service -----------------------------------------------------------------------------------------------------
 
 
@@ -542,6 +556,7 @@ def service_parts(settings: Settings) -> ServiceParts:
             topic_ends(settings),
             topic=settings.stream.topics.readings,
             open_letters=open_letters(settings),
+            streams=stream_rows(settings),
         ),
         ping=ping,
         fleet=working.fleet,

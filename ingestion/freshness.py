@@ -8,7 +8,6 @@ Windows that silence closed are not counted: no reading asked for them.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -66,7 +65,10 @@ def merged(many: Iterable[Minutes], *, since_minute: int = 0) -> dict[int, int]:
 
 
 def quantile(parts: Mapping[int, int], share: float) -> float | None:
-    """Seconds within which this share of the rows was readable, a tenth too high at most; None without rows."""
+    """Seconds within which this share of the rows was readable, a tenth too high at most; None without rows.
+
+    Beyond ten hours it says ten hours.
+    """
     wanted = share * sum(parts.values())
     if not wanted:
         return None
@@ -74,5 +76,5 @@ def quantile(parts: Mapping[int, int], share: float) -> float | None:
     for part in sorted(parts):
         counted += parts[part]
         if counted >= wanted:
-            return _BOUNDS[part] if part < len(_BOUNDS) else math.inf
+            return _BOUNDS[min(part, len(_BOUNDS) - 1)]
     raise AssertionError("unreachable")

@@ -26,6 +26,7 @@ from scoring.minibatch import InputItem, MiniBatch, MiniBatchOutcome, MiniBatchR
 from scoring.model import ModelReference
 from storage.lake.tables import FAULTS, LATE_READINGS, PREDICTIONS, WINDOWS, LakeTable
 from storage.postgres import rows, tables
+from tests.plant_alerts import tell_alerts
 
 QUANTITIES = {
     "flow": ("m3/h", 118.0, 1.6, 40.0, 170.0),
@@ -85,6 +86,7 @@ def seed(
     # a few commits, as a stream makes them, so that there are files to prune
     for _, part in windows.groupby(windows["window_start"].dt.floor("3h")):
         _append(lake, WINDOWS, part, "window_start")
+    tell_alerts(lake, windows)
     _append(lake, FAULTS, faults, "starts_at")
     _append(lake, LATE_READINGS, _late(machines, now, hours, rng), "event_time")
     predictions = _predictions(windows, now) if with_predictions else pd.DataFrame()

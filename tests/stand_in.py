@@ -62,8 +62,26 @@ def stream_answer(*, now: datetime | None = None, lags: tuple[int, ...] = (0, 12
             last_commit_at=now - timedelta(seconds=2 + number),
             machines=3,
             open_windows=18,
+            freshness={int(now.timestamp() // 60): {45: 700, 50: 260, 52: 40}},
         )
         for number, offset in consumed.items()
     }
     ends = {number: consumed[number] + lag for number, lag in enumerate(lags)}
-    return StreamLook(lambda: progress, lambda: ends, topic="sensor-readings")()
+    streams = [
+        {
+            "name": name,
+            "state": state,
+            "topic": "sensor-readings",
+            "table": name,
+            "rows": rows,
+            "lag": lag,
+            "watermark": (now - timedelta(seconds=31)).isoformat(),
+            "last_commit_at": (now - timedelta(seconds=2)).isoformat(),
+            "problem": None,
+        }
+        for name, state, rows, lag in (("windows", "ready", 103_680, sum(lags)), ("pump_shift", "ready", 4_312, 0))
+    ]
+    look = StreamLook(
+        lambda: progress, lambda: ends, topic="sensor-readings", open_letters=lambda: 9, streams=lambda: streams
+    )
+    return look()

@@ -83,6 +83,8 @@ def facts(stores: Stores, live: data.LiveStream) -> attention.Facts:
         now=now,
         lag=live.total("lag"),
         dead_letters=live.total("dead_letters"),
+        open_letters=live.open_letters,
+        alerts=data.known(data.attempt(lambda: data.firing_alerts(stores))),
         last_commit=commits.iloc[0].to_pydatetime() if len(commits) else None,
         failures=data.known(
             data.attempt(

@@ -30,6 +30,7 @@ def page() -> None:
         return
     history = data.stream_history(place.api_url)
     figures(stores, live, history, when)
+    streams(live)
     partitions(stores, live)
     if when is not None:
         rates(stores, when, history)
@@ -44,7 +45,7 @@ def figures(stores: Stores, live: data.LiveStream, history: data.StreamHistory, 
     late = data.known(data.attempt(lambda: data.late_count(stores, when))) if when else None
     unknown = "not known while the service is away"
     lag = live.total("lag")
-    with st.grid(5, gap="small"):
+    with st.grid(6, gap="small"):
         st.metric(
             "Lag",
             words.count(lag),
@@ -52,6 +53,7 @@ def figures(stores: Stores, live: data.LiveStream, history: data.StreamHistory, 
             help="Messages after the last committed position, over all partitions",
             **layout.METRIC,
         )
+        readable(live)
         st.metric(
             "Accepted",
             words.count(live.total("accepted")),
@@ -70,9 +72,59 @@ def figures(stores: Stores, live: data.LiveStream, history: data.StreamHistory, 
         st.metric(
             "Dead letters",
             words.count(live.total("dead_letters")),
-            delta="kept with reason and origin",
+            delta="kept with reason and origin"
+            if live.open_letters is None
+            else f"{words.count(live.open_letters)} open",
+            help="Messages that could not be read; open: neither replayed nor discarded (`tidemill dlq`)",
             **layout.METRIC,
         )
+
+
+def readable(live: data.LiveStream) -> None:
+    p95, minutes = live.freshness.get("p95_seconds"), live.freshness.get("minutes")
+    counted = live.freshness.get("windows")
+    st.metric(
+        "Readable within",
+        words.duration(p95),
+        delta="not known while the service is away"
+        if not live.service_up
+        else f"p95 of {words.count(counted)} windows, last {words.count(minutes)} min"
+        if counted
+        else f"no window closed in the last {words.count(minutes)} min",
+        help="Seconds from the moment when the broker had the messages that closed a window to the end of the commit "
+        "that made it readable in the lake; 95 of 100 windows took no longer",
+        **layout.METRIC,
+    )
+
+
+def streams(live: data.LiveStream) -> None:
+    """The built-in one and those that are defined."""
+    found = live.streams
+    if len(found) < 2 and not found["problem"].notna().any():
+        return
+    now = utc_now()
+    looks = {"ready": "● runs", "stopped": "○ stopped", "wrong": "✕ wrong definition"}
+    with layout.card("Streams", "the built-in one, and those that are defined in the home"):
+        shown = pd.DataFrame(
+            {
+                "Stream": found["name"],
+                "Worker": [looks.get(str(state), f"◌ {state}") for state in found["state"]],
+                "Table": found["table"],
+                "Rows": [words.count(n) for n in found["rows"]],
+                "Lag": [words.count(n) for n in found["lag"]],
+                "Watermark (UTC)": [words.clock(t) for t in found["watermark"]],
+                "Last commit": [words.ago(t, now) for t in found["last_commit_at"]],
+            }
+        )
+        right = st.column_config.TextColumn(alignment="right")
+        st.dataframe(
+            shown,
+            hide_index=True,
+            column_config=dict.fromkeys(("Rows", "Lag", "Watermark (UTC)", "Last commit"), right),
+            alt="Worker, table, lag and watermark of each stream",
+        )
+        for row in data.each(found[found["problem"].notna()]):
+            layout.away(f"{row.name}: {row.problem}")
 
 
 def eta(lag: int, speeds: tuple[float, float] | None) -> str:
@@ -252,7 +304,15 @@ def dead_letters(live: data.LiveStream) -> None:
             column_config={"Share": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100)},
             alt="Dead letters by reason",
         )
-    st.caption("Each is kept in the dead-letter topic with its reason, its bytes and where it came from.")
+    waiting = live.open_letters
+    if waiting is None:
+        st.caption("Each is kept in the dead-letter topic with its reason, its bytes and where it came from.")
+    elif waiting == 0:
+        layout.nothing("Each of them was replayed or discarded.")
+    else:
+        one = "waits" if waiting == 1 else "wait"
+        st.caption(f"{words.count(waiting)} {one} for somebody: look, replay after a fix, or discard.")
+        st.code("tidemill dlq list --state open", language=None)
 
 
 def sensors(stores: Stores) -> None:

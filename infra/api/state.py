@@ -31,7 +31,9 @@ def router(parts: ServiceParts, ended_loops: Callable[[], list[str]]) -> APIRout
 
     @routes.get("/stream")
     def stream() -> dict[str, Any]:
-        """Per partition: position, end, lag, watermark and counters. A store that is away is said in `state`."""
+        """Per partition: position, end, lag, watermark and counters; all streams. A store that is away is said in
+        `state`.
+        """
         return parts.stream()
 
     return routes

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ingestion.checkpoint import Progress
 from ingestion.errors import IngestionError
+from ingestion.freshness import merged, quantile
 from scoring.errors import ScoringError
 from scoring.specs.shown import time_text
 
 _LOOK_AGAIN_SECONDS = 1.0
 _COUNT_LETTERS_AGAIN_SECONDS = 5.0
+_LOOK_AT_STREAMS_AGAIN_SECONDS = 5.0
+
+FRESH_MINUTES = 5
+"""Minutes of the wall clock over which it is told how soon windows were readable."""
 
 
 class StreamLook:
@@ -26,13 +31,19 @@ class StreamLook:
         *,
         topic: str,
         open_letters: Callable[[], int] = lambda: 0,
+        streams: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     ) -> None:
-        """`open_letters` is asked only where there are dead letters at all, and not as often as the rest."""
+        """
+        open_letters  is asked only where there are dead letters at all, and not as often as the rest
+        streams       a row for each stream, the built-in one and those that are defined; not asked as often, either
+        """
         self._progress = progress
         self._ends = ends
         self._topic = topic
         self._open_letters = open_letters
+        self._streams = streams
         self._letters_seen: tuple[float, int | None] | None = None
+        self._streams_seen: tuple[float, Sequence[Mapping[str, Any]]] | None = None
         self._lock = threading.Lock()
         self._seen: tuple[float, dict[str, Any]] | None = None
 
@@ -64,8 +75,22 @@ class StreamLook:
             "state": "; ".join(reasons) or "ok",
             "lag": sum(known) if known and not reasons else None,
             "open_letters": self._open(any(p["dead_letters"] for p in partitions)),
+            "freshness": _freshness(progress),
+            "streams": [dict(row) for row in self._all_streams()],
             "partitions": partitions,
         }
+
+    def _all_streams(self) -> Sequence[Mapping[str, Any]]:
+        """A row a stream; none where they cannot be told now."""
+        seen = self._streams_seen
+        if seen is None or time.monotonic() - seen[0] > _LOOK_AT_STREAMS_AGAIN_SECONDS:
+            try:
+                found = self._streams()
+            except (IngestionError, ScoringError, OSError):
+                # what is away is said by the other looks
+                found = ()
+            seen = self._streams_seen = (time.monotonic(), found)
+        return seen[1]
 
     def _open(self, are_there_any: bool) -> int | None:
         """Dead letters that wait for somebody; None where it cannot be told now."""
@@ -80,6 +105,18 @@ class StreamLook:
                 found = None
             seen = self._letters_seen = (time.monotonic(), found)
         return seen[1]
+
+
+def _freshness(progress: Mapping[int, Progress]) -> dict[str, Any]:
+    """How soon the windows that closed in the last minutes were readable; no seconds where none closed."""
+    since = int(time.time() // 60) - FRESH_MINUTES
+    parts = merged((one.freshness for one in progress.values()), since_minute=since)
+    return {
+        "minutes": FRESH_MINUTES,
+        "windows": sum(parts.values()),
+        "p50_seconds": quantile(parts, 0.5),
+        "p95_seconds": quantile(parts, 0.95),
+    }
 
 
 def _partition(number: int, progress: Progress | None, end: int | None) -> dict[str, Any]:

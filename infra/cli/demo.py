@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -140,6 +141,7 @@ class Demo:
         if self.home.run.exists():
             self.stage.command("reset", "--yes", limit=120)
         self.work.mkdir(parents=True, exist_ok=True)
+        copyfile(EXAMPLES / "plant" / "alerts.yml", self.home.alerts)
         self._is_up = True
         for line in self.stage.command("up", limit=300).splitlines():
             self.stage.say(line)

@@ -157,7 +157,10 @@ def list_command(answer: Answer) -> None:
     problems = {str(row["name"]): str(row["problem"]) for row in rows if row["problem"]}
 
     def lines() -> Iterator[str]:
-        shown = [{key: value for key, value in row.items() if key not in ("problem", "description")} for row in rows]
+        shown = [
+            {key: value for key, value in row.items() if key not in ("problem", "description", "last_commit_at")}
+            for row in rows
+        ]
         yield from _table(shown)
         yield from (f"{name}: {line}" for name, told in problems.items() for line in told.splitlines())
 

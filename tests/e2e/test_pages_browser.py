@@ -1,4 +1,4 @@
-"""The four pages in headless Chromium: a real Streamlit server on seeded stores, as `tidemill dashboard run` starts it.
+"""The pages in headless Chromium: a real Streamlit server on seeded stores, as `tidemill dashboard run` starts it.
 
 The pictures go to the folder that SCREENSHOTS names (see `make screenshots`), else to the test's own.
 """
@@ -26,6 +26,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocket, expect
 from dashboard import words
 from infra.devstack.ports import free_ports
 from storage.lake.tables import LATE_READINGS
+from storage.queries import alerts
+from storage.queries.stores import Stores
 from tests import plant as plants
 from tests.plant import Plant
 from tests.stand_in import service, stream_answer
@@ -197,7 +199,22 @@ def test_the_stream(page: Page, site: str, folder: Path) -> None:
     assert metric(page, "Dead letters") == "26"
     # the chart of the lag fills while somebody looks
     page.get_by_text("Looked at too few times yet").wait_for(state="detached", timeout=LIMIT)
+    assert metric(page, "Readable within") == "1.2 s"
+    expect(page.get_by_text("9 open")).to_be_visible()
     shoot(page, "stream", folder)
+
+
+def test_the_alerts(page: Page, site: str, plant: Plant, folder: Path) -> None:
+    page.goto(f"{site}/alerts")
+    settled(page, "Alerts")
+    told = alerts.episodes(Stores(lake=plant.lake))
+    assert metric(page, "Firing now") == words.count(int((told["state"] == "firing").sum()))
+    assert metric(page, "In the chosen time") == words.count(len(told))
+    expect(page.get_by_text("History")).to_be_visible()
+    shoot(page, "alerts", folder)
+    machine = told["machine_id"][0]
+    page.get_by_role("link", name=machine).first.click()
+    page.wait_for_url(f"**/predictions?*machine={machine}*", timeout=LIMIT)
 
 
 def test_the_jobs(page: Page, site: str, folder: Path) -> None:
@@ -240,7 +257,7 @@ def test_the_overview(page: Page, site: str, plant: Plant, folder: Path) -> None
 def test_one_walks_from_page_to_page(page: Page, site: str) -> None:
     page.goto(site)
     settled(page, "Overview")
-    for name in ("Stream", "Jobs", "Predictions", "Overview"):
+    for name in ("Stream", "Alerts", "Jobs", "Predictions", "Overview"):
         page.get_by_role("link", name=name, exact=True).first.click()
         settled(page, name)
     page.get_by_role("link", name="Look").first.click()

@@ -108,7 +108,8 @@ def finish(
         "windows": pa.concat_tables(store.windows).sort_by(key).to_pylist(),
         "late": pa.concat_tables(store.late).to_pylist(),
         "letters": [(offset, part, letter.reason, letter.rows) for _, offset, part, letter in store.letters],
-        "head": unpack(held.state).head if held else None,
+        # how soon rows were readable is the history of the lives, not of the readings
+        "head": replace(unpack(held.state).head, freshness={}) if held else None,
         "open": opened.close_idle(opened.machines_with_open_windows()).to_pylist() if opened else None,
     }
 

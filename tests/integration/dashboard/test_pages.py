@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import words
 from storage.postgres.tables import metadata
+from storage.queries import alerts
+from storage.queries.stores import Stores
 from tests.integration.dashboard.conftest import Open
 from tests.plant import Plant, database
 
@@ -45,6 +47,7 @@ def test_the_overview_shows_what_the_stores_hold(open_page: Open, plant: Plant) 
     assert shown["Jobs, last 24 h"] == words.count(sum(job.ended_at is not None for job in plant.jobs))
     assert shown["Stream lag"] == "17"
     assert shown["Dead letters"] == "26"
+    assert "alerts firing" in text(app) or "alert firing" in text(app)
     assert shown["Late readings"] != "0"
     told = text(app)
     assert "pump-health-backfill-0412" in told
@@ -55,7 +58,11 @@ def test_the_overview_shows_what_the_stores_hold(open_page: Open, plant: Plant) 
 def test_the_stream_page_shows_partitions_reasons_and_sensors(open_page: Open, plant: Plant) -> None:
     app = well(open_page("views/stream.py"))
     assert metrics(app)["Lag"] == "17"
-    partitions, late, reasons, sensors = (frame.value for frame in app.dataframe)
+    assert metrics(app)["Readable within"] == "1.2 s"
+    assert "9 wait for somebody" in text(app)
+    streams, partitions, late, reasons, sensors = (frame.value for frame in app.dataframe)
+    assert list(streams["Stream"]) == ["windows", "pump_shift"]
+    assert list(streams["Lag"]) == ["17", "0"]
     assert list(partitions["Lag"]) == [0, 12, 0, 5]
     assert list(partitions["Dead letters"]) == ["10", "2", "12", "2"]
     assert late["Readings"].sum() == 140
@@ -65,6 +72,35 @@ def test_the_stream_page_shows_partitions_reasons_and_sensors(open_page: Open, p
         "harbour-pump-02/flow",
         f"{plant.machines[-1]}/vibration",
     }
+
+
+def test_the_alerts_page_shows_what_fires_and_what_did(open_page: Open, plant: Plant) -> None:
+    app = well(open_page("views/alerts.py", range="All"))
+    told = alerts.episodes(Stores(lake=plant.lake))
+    firing = told[told["state"] == "firing"]
+    assert len(firing)
+    assert metrics(app)["Firing now"] == words.count(len(firing))
+    assert metrics(app)["In the chosen time"] == words.count(len(told))
+    history, by_rule, machines = (frame.value for frame in app.dataframe)
+    assert len(history) == len(told)
+    assert by_rule["Alerts"].sum() == len(told)
+    assert f"/predictions?machine={told['machine_id'].mode()[0]}" in set(machines["Machine"])
+    assert "has sent nothing since" in text(app)
+
+
+def test_the_alerts_of_one_machine(open_page: Open, plant: Plant) -> None:
+    told = alerts.episodes(Stores(lake=plant.lake))
+    machine = str(told["machine_id"].iloc[0])
+    app = well(open_page("views/alerts.py", range="All", machine=machine))
+    assert metrics(app)["In the chosen time"] == words.count(int((told["machine_id"] == machine).sum()))
+
+
+def test_a_home_without_alerts_says_how_to_have_some(
+    open_page: Open, stack: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack.setenv("TIDEMILL_HOME", str(tmp_path))
+    app = well(open_page("views/alerts.py"))
+    assert [code.value for code in app.code] == ["tidemill alert rules"]
 
 
 def test_the_jobs_page_lists_jobs_and_shows_the_one_that_runs(open_page: Open, plant: Plant) -> None:

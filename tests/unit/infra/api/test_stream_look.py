@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from infra.api.stream_look import StreamLook
@@ -70,3 +72,25 @@ def test_an_answer_is_good_for_a_moment() -> None:
     look = StreamLook(dict, ends, topic="t")
     assert look() == look()
     assert len(asked) == 1
+
+
+def test_how_soon_windows_are_readable_is_told_of_the_last_minutes() -> None:
+    minute = int(time.time() // 60)
+    old = replace(progress(0, 10), freshness={minute - 60: {50: 1000}})
+    new = replace(progress(1, 10), freshness={minute: {48: 96, 90: 4}})
+    told = StreamLook(lambda: {0: old, 1: new}, lambda: {0: 15}, topic="t")()["freshness"]
+    assert (told["minutes"], told["windows"]) == (5, 100)
+    assert 0.5 < told["p95_seconds"] < 1.5
+    none = StreamLook(lambda: {0: old}, lambda: {0: 15}, topic="t")()["freshness"]
+    assert (none["windows"], none["p95_seconds"]) == (0, None)
+
+
+def test_all_streams_are_told_and_one_that_cannot_be_read_hides_nothing_else() -> None:
+    rows = [{"name": "windows", "lag": 3}, {"name": "pumps", "lag": None}]
+    assert StreamLook(dict, dict, topic="t", streams=lambda: rows)()["streams"] == rows
+
+    def away() -> list[dict[str, object]]:
+        raise TryAgain("the lake is away")
+
+    answer = StreamLook(lambda: {0: progress(0, 10)}, lambda: {0: 15}, topic="t", streams=away)()
+    assert (answer["streams"], answer["lag"]) == ([], 5)
