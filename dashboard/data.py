@@ -108,7 +108,7 @@ class LiveStream:
     reasons: Mapping[str, int] = field(default_factory=dict)
     open_letters: int | None = None
     freshness: Mapping[str, float | None] = field(default_factory=dict)
-    streams: pd.DataFrame = field(default_factory=pd.DataFrame)
+    streams: pd.DataFrame = field(default_factory=lambda: streams_of({}))
     service_up: bool = True
     problem: str | None = None
 

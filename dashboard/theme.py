@@ -41,6 +41,7 @@ class Look:
 
 
 JOB_STATES: dict[str, Look] = {
+    "NotStarted": Look(colour="gray", icon=":material/schedule:", mark="·", hex="#94A3B8"),
     "Queued": Look(colour="gray", icon=":material/hourglass_empty:", mark="○", hex="#94A3B8"),
     "Preparing": Look(colour="blue", icon=":material/pending:", mark="◔", hex=SKY),
     "Provisioning": Look(colour="blue", icon=":material/dns:", mark="◔", hex=SKY),
