@@ -20,7 +20,7 @@ RULES: list[dict[str, Any]] = [
         "name": "bearing_hot",
         "severity": "critical",
         "where": {"sensor_id": "*/bearing_temperature"},
-        "threshold": {"column": "mean", "above": 60, "clear": 58},
+        "threshold": {"column": "mean", "above": 66, "clear": 64},
         "for": 3,
     },
     {
