@@ -5,8 +5,8 @@ Two encodings, told apart by the first bytes of the message's value:
 - `{`              one reading: a JSON object with `machine_id`, `sensor_id`, `event_time` (RFC 3339 with a zone),
                    `value`, and optionally `unit` and `sequence`. Further fields are ignored. Or many of them: see
                    `ingestion.json_batches`.
-- FF FF FF FF      many readings: an Arrow IPC stream with the columns of READING_SCHEMA, in any order. Further columns
-                   are ignored; integers and float32 are taken as values; `unit` and `sequence` may be missing.
+- FF FF FF FF      many readings: an Arrow IPC stream with the columns of READING_SCHEMA, as `ingestion.arrow_columns`
+                   takes them.
 
 Decoding refuses a whole message (PoisonMessage). What is wrong with single rows of a well-formed message (NaN, an empty
 id, a clock that is off) is found by `ingestion.intake`, so that one bad row does not take the other 499 with it.
@@ -17,15 +17,15 @@ Reasons are stable short codes, the same in dead-letter headers, counters and pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ingestion.arrow_columns import NULLABLE_SCHEMA, check_schema, conform
 from ingestion.errors import PoisonMessage
+from ingestion.offences import offence_of, told
 from ingestion.reading import READING_SCHEMA, Reading
 
 ARROW_MAGIC = b"\xff\xff\xff\xff"
@@ -54,11 +54,6 @@ REASONS = {
 }
 """Every reason for which a message or a row of one goes to the dead-letter topic."""
 
-_STRING_TYPES = (pa.string(), pa.large_string())
-_VALUE_TYPES = (pa.float64(), pa.float32(), pa.int64(), pa.int32(), pa.int16(), pa.int8())
-_SEQUENCE_TYPES = (pa.int64(), pa.int32(), pa.int16(), pa.int8(), pa.uint32(), pa.uint16(), pa.uint8())
-_REQUIRED = ("machine_id", "sensor_id", "event_time", "value")
-
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -75,29 +70,6 @@ class JsonReading(msgspec.Struct, gc=False):
 
 _json_decoder = msgspec.json.Decoder(JsonReading)
 _json_encoder = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True, slots=True)
-class _Offence:
-    """How a msgspec message is told to people: the text to look for, and our reason."""
-
-    text: str
-    reason: str
-
-
-_OFFENCES = (
-    _Offence("missing required field", "missing_field"),
-    _Offence("got `null`", "missing_field"),
-    _Offence("timezone component", "bad_time"),
-    _Offence("RFC3339", "bad_time"),
-    _Offence("Number out of range", "not_finite"),
-    _Offence("Expected `object`", "bad_json"),
-)
-
-
-def offence_of(text: str) -> str:
-    """The reason behind a message of msgspec's validation."""
-    return next((offence.reason for offence in _OFFENCES if offence.text in text), "wrong_type")
 
 
 def encode_reading(reading: Reading) -> bytes:
@@ -124,7 +96,7 @@ def decode_json(value: bytes) -> JsonReading:
     except UnicodeDecodeError as error:
         raise PoisonMessage("invalid_utf8", f"byte {error.start}: {error.reason}") from error
     except msgspec.ValidationError as error:
-        raise PoisonMessage(offence_of(str(error)), str(error)) from error
+        raise PoisonMessage(offence_of(str(error)), told(str(error), value)) from error
     except RecursionError as error:
         raise PoisonMessage("too_deep", "nested deeper than the parser allows") from error
     except (msgspec.DecodeError, ValueError, OverflowError) as error:
@@ -190,7 +162,7 @@ def _any_batch(data: pa.Buffer) -> pa.RecordBatch:
         schema = stream.schema
         is_plain = schema.equals(READING_SCHEMA)
         if not is_plain:
-            _check_schema(schema)
+            check_schema(schema)
         batches = []
         for batch in stream:
             # offsets and lengths come from the sender: unchecked, they are read as memory addresses
@@ -200,7 +172,7 @@ def _any_batch(data: pa.Buffer) -> pa.RecordBatch:
         if len(_plain_heads) < _MOST_HEADS:
             _plain_heads.add(_head_of(data))
         return pa.RecordBatch.from_arrays(batches[0].columns, schema=NULLABLE_SCHEMA)
-    return _conform(pa.Table.from_batches(batches, schema=schema))
+    return conform(pa.Table.from_batches(batches, schema=schema))
 
 
 def _head_of(data: pa.Buffer) -> bytes:
@@ -214,57 +186,6 @@ _END = ARROW_MAGIC + bytes(4)
 _MOST_HEADS = 64
 _plain_heads: set[bytes] = set()
 """First messages, of several writers, that say READING_SCHEMA."""
-
-NULLABLE_SCHEMA = pa.schema([field.with_nullable(True) for field in READING_SCHEMA])
-
-
-def _check_schema(schema: pa.Schema) -> None:
-    names = schema.names
-    for name in READING_SCHEMA.names:
-        if names.count(name) > 1:
-            raise PoisonMessage("wrong_schema", f"column {name!r} appears {names.count(name)} times")
-        if name not in names:
-            if name in _REQUIRED:
-                raise PoisonMessage("wrong_schema", f"column {name!r} is missing; found {', '.join(names) or 'none'}")
-            continue
-        kind = schema.field(name).type
-        if name == "event_time":
-            if not pa.types.is_timestamp(kind):
-                raise PoisonMessage("wrong_schema", f"column 'event_time' is {kind}; a timestamp with a zone is needed")
-            if kind.tz is None:
-                raise PoisonMessage("bad_time", "column 'event_time' has no time zone")
-            continue
-        allowed = {"value": _VALUE_TYPES, "sequence": _SEQUENCE_TYPES}.get(name, _STRING_TYPES)
-        if kind not in allowed:
-            raise PoisonMessage("wrong_schema", f"column {name!r} is {kind}; {allowed[0]} is needed")
-
-
-def _conform(table: pa.Table) -> pa.RecordBatch:
-    columns = []
-    for field in NULLABLE_SCHEMA:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-            continue
-        column = table.column(field.name).combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-        if column.type != field.type:
-            if field.name == "event_time":
-                column = _to_microseconds(column)
-            else:
-                column = pc.cast(column, field.type, safe=field.name != "value")
-        columns.append(column)
-    return pa.RecordBatch.from_arrays(columns, schema=NULLABLE_SCHEMA)
-
-
-def _to_microseconds(column: Any) -> Any:
-    try:
-        # a column of another zone holds the same UTC instants; nanoseconds are cut
-        return pc.cast(
-            column, options=pc.CastOptions(target_type=pa.timestamp("us", tz="UTC"), allow_time_truncate=True)
-        )
-    except pa.ArrowInvalid as error:
-        raise PoisonMessage("bad_time", str(error).splitlines()[0][:300]) from error
 
 
 def _encode_json(

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from ingestion.codec import (
     ARROW_MAGIC,
+    EPOCH,
     MAX_ID_LENGTH,
     JsonReading,
     columns_of,
@@ -29,6 +30,7 @@ from ingestion.codec import (
 from ingestion.errors import PoisonMessage
 from ingestion.flat_json import decode_values
 from ingestion.json_batches import decode, form_of, lines_of
+from ingestion.offences import shown
 from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 
@@ -120,7 +122,7 @@ def sift(partition: int, records: Records, settings: StreamSettings) -> Intake:
     if not faults.any():
         return Intake(readings=coded, offsets=offsets, dead_letters=letters, refused=refused)
 
-    letters += _row_letters(partition, records, decoded, faults)
+    letters += _row_letters(partition, records, decoded, faults, settings)
     letters.sort(key=lambda letter: letter.message.offset)
     for code, count in zip(*np.unique(faults[faults > 0], return_counts=True), strict=True):
         reason = _ROW_FAULTS[code - 1]
@@ -331,6 +333,7 @@ def _row_letters(
     records: Records,
     decoded: _Decoded,
     faults: npt.NDArray[np.int8],
+    settings: StreamSettings,
 ) -> list[DeadLetter]:
     """One letter per message and reason, naming the rows; a message that is one reading is refused as a whole."""
     readings, owner = decoded.readings, decoded.owner
@@ -351,7 +354,7 @@ def _row_letters(
                 partition=partition,
                 message=message,
                 reason=reason,
-                detail=_told(reason, readings, int(rows[0]), message),
+                detail=_told(reason, readings, int(rows[0]), message, settings),
                 rows=None if whole else _numbers_of(rows - first[index], decoded.lost.get(index, ())),
             )
         )
@@ -366,19 +369,36 @@ def _numbers_of(places: npt.NDArray[np.int64], lost: Sequence[int]) -> tuple[int
     return tuple(numbers)
 
 
-def _told(reason: str, readings: pa.RecordBatch, row: int, message: Message) -> str:
+def _told(reason: str, readings: pa.RecordBatch, row: int, message: Message, settings: StreamSettings) -> str:
+    """The field, what was found in it, and what is allowed."""
+    found = {name: readings.column(name)[row] for name in ("machine_id", "sensor_id", "value")}
     if reason in ("future_time", "ancient_time"):
-        # as text, since a timestamp may lie beyond what datetime holds
-        text = readings.column("event_time").slice(row, 1).cast(pa.int64())[0].as_py()
-        return f"event_time {text} us since 1970; the record's timestamp is {message.timestamp} ms"
+        moment = _moment(readings.column("event_time").slice(row, 1).cast(pa.int64())[0].as_py())
+        if reason == "ancient_time":
+            return f"event_time is {moment}; nothing before {settings.min_event_time.isoformat()} is believed"
+        ahead = settings.max_future_skew.total_seconds()
+        stamped = _moment(message.timestamp * 1000)
+        return f"event_time is {moment}; at most {ahead:g} s after the record's timestamp {stamped} are believed"
     if reason == "key_mismatch":
-        return f"key {message.key!r}, machine_id {readings.column('machine_id')[row].as_py()!r}"[:300]
+        machine = shown(found["machine_id"].as_py())
+        return f"machine_id is {machine} and the message's key {shown(message.key)}; they must be the same"
     if reason == "missing_field":
         names = [n for n in ("machine_id", "sensor_id", "event_time", "value") if not readings.column(n)[row].is_valid]
-        return f"null in {', '.join(names)}"
+        return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} null; only unit and sequence may be"
     if reason == "bad_id":
-        return f"ids have 1 to {MAX_ID_LENGTH} characters"
-    return f"value {readings.column('value')[row].as_py()!r}"
+        lengths = {name: len(found[name].as_py() or "") for name in ("machine_id", "sensor_id")}
+        name, length = next((n, held) for n, held in lengths.items() if not 0 < held <= MAX_ID_LENGTH)
+        return f"{name} has {length} characters; 1 to {MAX_ID_LENGTH} are allowed"
+    allowed = "a finite number is" if reason == "not_finite" else f"numbers of at most {LARGEST_VALUE:g} are"
+    return f"value is {found['value'].as_py()!r}; {allowed} allowed"
+
+
+def _moment(time_us: int) -> str:
+    """As a time; as a number where it lies beyond what a time can be."""
+    try:
+        return (EPOCH + timedelta(microseconds=time_us)).isoformat()
+    except OverflowError:
+        return f"{time_us} us since 1970"
 
 
 def _filled(column: Any, kind: type, instead: float) -> npt.NDArray[Any]:

@@ -21,10 +21,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.codec import NULLABLE_SCHEMA, Int64, columns_of, decode_arrow, decode_json, encode_batch, offence_of
+from ingestion.arrow_columns import NULLABLE_SCHEMA
+from ingestion.codec import Int64, columns_of, decode_arrow, decode_json, encode_batch
 from ingestion.encoding import Encoding
 from ingestion.errors import PoisonMessage
 from ingestion.flat_json import times_of
+from ingestion.offences import offence_of, told
 from ingestion.reading import READING_SCHEMA
 
 Form = Literal["lines", "columns"]
@@ -94,7 +96,7 @@ def decode_columns(value: bytes) -> pa.RecordBatch:
     except UnicodeDecodeError as error:
         raise PoisonMessage("invalid_utf8", f"byte {error.start}: {error.reason}") from error
     except msgspec.ValidationError as error:
-        raise PoisonMessage(offence_of(str(error)), str(error)) from error
+        raise PoisonMessage(offence_of(str(error)), told(str(error), value)) from error
     except RecursionError as error:
         raise PoisonMessage("too_deep", "nested deeper than the parser allows") from error
     except (msgspec.DecodeError, ValueError, OverflowError) as error:

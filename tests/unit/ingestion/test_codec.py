@@ -121,7 +121,7 @@ def batch_with(**columns: Any) -> bytes:
         (batch_with(value=None), "wrong_schema"),
         (batch_with(value=pa.array(["42"])), "wrong_schema"),
         (batch_with(sequence=pa.array([1.5])), "wrong_schema"),
-        (batch_with(machine_id=pa.array(["pump-1"]).dictionary_encode()), "wrong_schema"),
+        (batch_with(machine_id=pa.array([1]).dictionary_encode()), "wrong_schema"),
         (batch_with(event_time=pa.array([1], pa.timestamp("us"))), "bad_time"),
         (batch_with(event_time=pa.array([2**62], pa.timestamp("s", tz="UTC"))), "bad_time"),
     ],
