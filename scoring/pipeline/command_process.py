@@ -137,7 +137,7 @@ class _Run:
         give_up = float("inf")
         try:
             while True:
-                ended = self._heard(keeper)
+                ended = self._heard(keeper, stops=stopped is not None)
                 if ended is not None:
                     return self._end(ended, stopped, time.monotonic() - began)
                 if stopped is None:
@@ -202,14 +202,14 @@ class _Run:
             raise JobFailed(f"no process could be started for the command: {gone}") from None
         return keeper
 
-    def _heard(self, keeper: WorkerProcess) -> dict[str, Any] | None:
-        """The keeper's last message, where it has come within a tick."""
+    def _heard(self, keeper: WorkerProcess, *, stops: bool) -> dict[str, Any] | None:
+        """The keeper's last message, where it has come within a tick; `stops` where it was told to end the command."""
         select.select([keeper], [], [], _TICK)
         for message in keeper.messages():
             if message["op"] == "started":
                 self._pid = int(message["pid"])
                 self._instance.pids = (keeper.pid, self._pid)
-            elif message["op"] == "refused":
+            elif message["op"] == "refused" and not stops:
                 raise JobFailed(str(message["error"]))
             else:
                 self._pid = None  # the keeper left nothing of it

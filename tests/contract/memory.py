@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scoring.collect import output_paths
+from scoring.components.jobs import PipelineDeployment
 from scoring.compute.cluster import Compute
 from scoring.deployment import Deployment
 from scoring.endpoint import Endpoint
@@ -210,7 +211,7 @@ class MemoryCatalog:
             return self._computes, item.name
         if isinstance(item, Endpoint):
             return self._endpoints, item.name
-        if isinstance(item, Deployment):
+        if isinstance(item, (Deployment, PipelineDeployment)):
             return self._deployments, f"{item.endpoint_name}/{item.name}"
         return self._models, f"{item.name}:{item.version}"
 

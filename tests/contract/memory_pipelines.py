@@ -23,11 +23,12 @@ class MemoryPipelineStore:
         self._jobs = jobs
 
     def going(self) -> Sequence[str]:
-        return [
-            job.name
+        found = [
+            job
             for job in self._jobs._jobs.values()
             if job.kind is JobKind.PIPELINE and not job.status.is_terminal and job.status is not JobStatus.NOT_STARTED
         ]
+        return [job.name for job in sorted(found, key=lambda job: str(job.created_at))]
 
     def advance(self, name: str, decide: Decide) -> Advance:
         with self._jobs._lock:
