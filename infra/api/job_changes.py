@@ -10,7 +10,8 @@ from infra.api.bodies import Body, documented
 from infra.api.errors import answers
 from infra.api.jobs import job_named, shown_job
 from infra.api.parts import ServiceParts
-from scoring.job import Job
+from scoring.errors import Conflict
+from scoring.job import Job, JobKind
 from scoring.reopening import Decision, refuse_overlap, resumed, retried
 from scoring.specs.job_changes import JobChangesSpec
 from scoring.specs.shown import Shown
@@ -55,6 +56,8 @@ def router(parts: ServiceParts) -> APIRouter:
 
 def _taken_up(parts: ServiceParts, name: str, decide: Decision) -> Job:
     job = job_named(parts, name)
+    if job.kind is not JobKind.SCORING:
+        raise Conflict(f"job {name} is a {job.kind}; make it again: a pipeline takes over the steps that completed")
     if job.schedule_name is not None:
         for newest in parts.listing.jobs(schedule_name=job.schedule_name, limit=1):
             refuse_overlap(job, newest)
