@@ -18,7 +18,7 @@ from scoring.components.templates import expanded_path
 from scoring.datastore import DEFAULT_DATASTORE
 from scoring.errors import InvalidInput, NotFound
 from scoring.job import Job
-from scoring.pipeline.named_data import computes_of, frozen_command, frozen_pipeline, output_places
+from scoring.pipeline.named_data import computes_of, frozen_command, frozen_pipeline, not_run_here, output_places
 from scoring.pipeline.planning import DEFAULT_COMPUTE, SERVERLESS, new_command_job, new_pipeline_job
 from scoring.specs.document import Document
 from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
@@ -76,6 +76,9 @@ def checked(parts: ServiceParts, work: CommandJob | PipelineJob) -> CommandJob |
     def freeze(text: str, kind: ValueType | None, place: str) -> str:
         return places.frozen(text, kind, place=place)
 
+    if isinstance(work, PipelineJob):
+        for place, message in not_run_here(work.component):
+            raise InvalidInput(message, place=place)
     for name, place in computes_of(work).items():
         _check_compute(parts, name, place)
     for place, path in output_places(work):

@@ -43,6 +43,8 @@ class JobStream:
             self._progress(state)
         assert shown is not None
         self._log()
+        if self._rest:
+            click.echo(self._rest.decode("utf-8", "backslashreplace"))
         self._summary(shown)
         return shown
 

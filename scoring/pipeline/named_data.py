@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from scoring.components.binding import Binding, DataReference, OutputTarget, Value
-from scoring.components.component import PipelineComponent, Step
+from scoring.components.component import ParallelComponent, PipelineComponent, Step
 from scoring.components.declared import ValueType
 from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.pipeline.planning import DEFAULT_COMPUTE
@@ -74,6 +74,21 @@ def _targets(targets: Mapping[str, OutputTarget], place: str) -> Iterator[tuple[
     for name, target in targets.items():
         if target.path is not None:
             yield f"{place}outputs.{name}", target.path
+
+
+def not_run_here(component: PipelineComponent, place: str = "") -> Iterator[tuple[str, str]]:
+    """What a pipeline may say and nobody here can do: its place in the document, and why."""
+    for step in component.jobs:
+        inner, at = step.component, f"{place}jobs.{step.name}."
+        if isinstance(inner, PipelineComponent):
+            yield from not_run_here(inner, f"{at}component.")
+        if not isinstance(inner, ParallelComponent):
+            continue
+        if inner.partition_keys:
+            yield f"{at}partition_keys", "mini-batches are not made by values here; write mini_batch_size"
+        if inner.inputs[inner.input_data].type is ValueType.MLTABLE:
+            message = "a parallel step reads files here, no mltable; write type: uri_folder"
+            yield f"{at}inputs.{inner.input_data}", message
 
 
 def computes_of(work: CommandJob | PipelineJob) -> Mapping[str, str]:

@@ -42,9 +42,9 @@ def test_a_pipeline_survives_its_service_being_killed_in_each_of_its_steps(
         return {"command": line, "inputs": inputs, "outputs": {"o": None}}
 
     service.start()
-    pipeline = {"type": "pipeline", "jobs": {"a": step("a"), "b": step("b", "a"), "c": step("c", "a", "b")}}
+    pipeline = {"type": "pipeline", "jobs": {"a": step("a"), "b": step("b", "a")}}
     job = service.client.jobs.create(pipeline)["name"]
-    for name in "abc":
+    for name in "ab":
         until(f"step {name} has begun", (marks / name).exists)
         running = until("its processes", lambda: _sleeping(service), lambda found: len(found) == 2)
         service.kill()
@@ -54,7 +54,7 @@ def test_a_pipeline_survives_its_service_being_killed_in_each_of_its_steps(
         service.start()
     last = list(service.client.jobs.stream(job, limit_seconds=120))[-1]
     assert last["status"] == "Completed", last
-    for name in "abc":
+    for name in "ab":
         assert (marks / name).read_text() == "x\nx\n", f"step {name} was begun twice: once for its kill, once for good"
         assert (marks / f"{name}.found").read_text() == "", "it began again with its output empty"
         output = Path(service.client.jobs.show(f"{job}.{name}")["outputs"]["o"]["path"])

@@ -317,4 +317,4 @@ def test_a_deployed_pipeline_is_invoked_with_values(service: ServiceProcess, fol
     listed = said(service, "batch-endpoint", "list-jobs", "-n", "things", "--query", "[].name", "-o", "tsv").split()
     assert listed == [other, job]
     refused = service.command("batch-endpoint", "invoke", "-n", "things", *given[:3], "inputs.factor=10")
-    assert (refused.returncode, "must be at most 9" in refused.stderr) == (1, True), refused.stderr
+    assert (refused.returncode, "must be at most 9" in refused.stderr) == (2, True), refused.stderr

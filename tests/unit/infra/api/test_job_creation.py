@@ -112,6 +112,28 @@ def test_what_cannot_be_run_is_refused_and_nothing_made(
     assert service.http.get("/jobs").json() == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"partition_keys": ["site"], "mini_batch_size": None}, "jobs.score.partition_keys: mini-batches are not made"),
+        ({"inputs": {"data": {"type": "mltable", "path": "DATA"}}}, "jobs.score.inputs.data: a parallel step reads"),
+    ],
+)
+def test_a_parallel_step_that_cannot_be_run_is_refused(service: Service, changes: dict[str, Any], message: str) -> None:
+    step: dict[str, Any] = {
+        "type": "parallel",
+        "inputs": {"data": {"type": "uri_folder", "path": str(service.data)}},
+        "input_data": "${{inputs.data}}",
+        "mini_batch_size": "10",
+        "task": {"type": "run_function", "code": str(service.code), "entry_script": "score.py"},
+    }
+    step = {key: value for key, value in (step | changes).items() if value is not None}
+    step["inputs"]["data"]["path"] = str(service.data)
+    response = service.http.post("/jobs", json={"type": "pipeline", "jobs": {"score": step}})
+    assert response.status_code == 400, response.text
+    assert message in response.json()["error"]["message"]
+
+
 def test_the_same_request_again_is_the_same_job_and_a_taken_name_is_not(service: Service) -> None:
     header = {"repeatability_request-id": "one"}
     first = service.http.post("/jobs", json=COMMAND, headers=header).json()
