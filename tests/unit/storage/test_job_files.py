@@ -8,7 +8,7 @@ import pytest
 
 from scoring.errors import NotFound
 from scoring.job import JobOutput
-from storage.job_files import JobFiles
+from storage.job_files import OUTPUT, JobFiles
 from tests.contract.values import a_job
 
 
@@ -20,17 +20,17 @@ def test_logs_and_outputs_by_their_names(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     assert [file.name for file in files.logs()] == ["azureml-logs/70_driver_log.txt", "logs/user/error.txt"]
-    assert [file.name for file in files.outputs()] == ["a/b.csv"]
+    assert [file.name for file in files.output(OUTPUT)] == ["a/b.csv"]
 
 
 def test_links_and_halves_of_files_stay(tmp_path: Path) -> None:
     out = tmp_path / "out"
     files = JobFiles.of(a_job(output=JobOutput(path=str(out))), tmp_path)
     with pytest.raises(NotFound, match="nothing was written"):
-        files.outputs()
+        files.output(OUTPUT)
     out.mkdir()
     (out / "predictions.csv").write_text("1")
     (out / ".predictions.csv.job-1.tmp").write_text("half")
     (out / "passwords").symlink_to("/etc/passwd")
     (out / "etc").symlink_to("/etc")
-    assert [file.name for file in files.outputs()] == ["predictions.csv"]
+    assert [file.name for file in files.output(OUTPUT)] == ["predictions.csv"]
