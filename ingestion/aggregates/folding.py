@@ -68,7 +68,8 @@ class Folding:
         for spec in specs:
             function, kind = FUNCTIONS[spec.function], columns[spec.of]
             parts = [self._part(part, spec.of, kind) for part in function.parts]
-            needs_count = spec.of != ALWAYS_THERE and function.name != "count"
+            # of strings None says that there was none
+            needs_count = spec.of != ALWAYS_THERE and function.name != "count" and kind != pa.string()
             counted = self._part(Count, spec.of, kind) if needs_count else None
             numbers = [spec.number(parameter.name) for parameter in function.parameters]
             result = kind if function.result is None else function.result

@@ -49,7 +49,7 @@ class Function:
     """How a column of a window's row is computed.
 
     parts    what it needs to be kept of a column's values; functions of the same column share them
-    read     from those parts to a result for each slot, where NaN means null
+    read     from those parts to a result for each slot, where NaN means null, and None where results are strings
     takes    types of the readings' columns that it can be computed of
     result   type of its column; None: that of the readings' column
     always   whether there is a result for every window that has a value; stddev of one value is null
