@@ -88,7 +88,7 @@ def _alerts(facts: Facts) -> list[Notice]:
                 title="Alert",
                 text=f"{machine}: {words.plural(count, 'alert')} firing, {worst}",
                 page="views/alerts.py",
-                parameters={"machine": str(machine)},
+                parameters={"of": str(machine)},
             )
         )
     return found

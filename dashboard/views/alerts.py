@@ -31,14 +31,12 @@ def page() -> None:
 
 
 def pick(stores: Stores) -> str | None:
-    """The machine (kept in the URL); None for all."""
+    """The machine (kept in the URL, and not under the name of the predictions' one: here it may be all)."""
     found = data.known(data.attempt(lambda: data.alert_episodes(stores, Wanted(), limit=MOST_LISTED)))
     names = [] if found is None else sorted(found["machine_id"].dropna().unique())
-    chosen = st.session_state.get("machine") or st.query_params.get("machine")
+    chosen = st.session_state.get("of") or st.query_params.get("of")
     options = [EVERYBODY, *sorted({*names, *([chosen] if chosen and chosen != EVERYBODY else [])})]
-    machine = st.selectbox(
-        "Machine", options, key="machine", bind="query-params", width=300, label_visibility="collapsed"
-    )
+    machine = st.selectbox("Machine", options, key="of", bind="query-params", width=300, label_visibility="collapsed")
     return None if machine in (None, EVERYBODY) else str(machine)
 
 

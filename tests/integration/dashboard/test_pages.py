@@ -91,7 +91,7 @@ def test_the_alerts_page_shows_what_fires_and_what_did(open_page: Open, plant: P
 def test_the_alerts_of_one_machine(open_page: Open, plant: Plant) -> None:
     told = alerts.episodes(Stores(lake=plant.lake))
     machine = str(told["machine_id"].iloc[0])
-    app = well(open_page("views/alerts.py", range="All", machine=machine))
+    app = well(open_page("views/alerts.py", range="All", of=machine))
     assert metrics(app)["In the chosen time"] == words.count(int((told["machine_id"] == machine).sum()))
 
 

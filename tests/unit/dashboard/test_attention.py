@@ -60,3 +60,25 @@ def test_sensors_are_named_but_not_all_of_them() -> None:
     silent, unknown = notices(Facts(now=NOW, sensors=sensors))
     assert silent.text == "p/s0, p/s1 and 2 more"
     assert unknown.text.startswith("p/s4")
+
+
+def test_a_machine_with_alerts_is_told_once_by_its_worst() -> None:
+    alerts = pd.DataFrame(
+        [
+            {"machine_id": "p1", "severity": "info", "alerts": 6},
+            {"machine_id": "p1", "severity": "critical", "alerts": 1},
+            {"machine_id": "p2", "severity": "warning", "alerts": 1},
+        ]
+    )
+    first, second = notices(Facts(now=NOW, alerts=alerts))
+    assert (first.level, first.text) == ("bad", "p1: 7 alerts firing, critical")
+    assert (first.page, first.parameters) == ("views/alerts.py", {"of": "p1"})
+    assert (second.level, second.text) == ("warn", "p2: 1 alert firing, warning")
+    assert notices(Facts(now=NOW, alerts=alerts[:0])) == []
+
+
+def test_letters_that_somebody_has_dealt_with_need_nobody() -> None:
+    assert titles(Facts(now=NOW, dead_letters=5)) == ["Dead letters"]
+    assert notices(Facts(now=NOW, dead_letters=5, open_letters=0)) == []
+    (notice,) = notices(Facts(now=NOW, dead_letters=5, open_letters=2))
+    assert notice.text == "2 dead letters neither replayed nor discarded"

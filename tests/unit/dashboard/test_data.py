@@ -67,3 +67,13 @@ def test_a_formula_leaves_as_text() -> None:
     frame = pd.DataFrame({"machine_id": ["=cmd()", "+1", "north-pump-01", None], "score": [1.5, -2.0, 3.0, 4.0]})
     lines = data.csv(frame).decode().splitlines()
     assert lines[1:] == ["'=cmd(),1.5", "'+1,-2.0", "north-pump-01,3.0", ",4.0"]
+
+
+def test_streams_keep_the_services_order_and_what_is_not_known_is_missing() -> None:
+    row = {"name": "windows", "state": "ready", "table": "windows", "rows": 3, "lag": None, "watermark": None}
+    found = data.streams_of({"streams": [row, {"name": "another", "problem": "wrong"}]})
+    assert list(found["name"]) == ["windows", "another"]
+    assert pd.isna(found["lag"][0])
+    assert found["rows"][0] == 3
+    assert found["problem"][1] == "wrong"
+    assert list(data.streams_of({}).columns) == list(data.STREAM_COLUMNS)
