@@ -248,6 +248,7 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
         prepare=made.prepare,
         steps=step_ports(settings, compute, made),
         on_end=lambda job: stirred.set(),
+        crowded=compute.fleet.crowded,
     )
     wake, here = threading.Event(), this_machine.machine()
     loops: dict[str, Callable[[threading.Event], None]] = {}

@@ -6,7 +6,7 @@ import logging
 import threading
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class RunnerPorts:
                  raises when the job is to stop
     steps        what commands and steps of pipelines need beside
     on_end       told of every job that a runner has brought to its end, or let go
+    crowded      clusters on which a job waits for an instance already: a runner takes no other one to wait with it
     """
 
     jobs: JobStore
@@ -48,6 +49,7 @@ class RunnerPorts:
     prepare: Callable[[Job, Path, Callable[[str], None], Callable[[], None]], Sequence[str]] = lambda *_: ()
     steps: StepPorts = NO_STEPS
     on_end: Callable[[Job], None] = lambda job: None
+    crowded: Callable[[], Collection[str]] = lambda: ()
 
 
 class Canceled(Exception):

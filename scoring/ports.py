@@ -42,10 +42,11 @@ class JobStore(Protocol):
         """The job as stored. Raises NotFound."""
         ...
 
-    def claim(self, owner: str, lease: timedelta) -> Job | None:
+    def claim(self, owner: str, lease: timedelta, *, avoid: Collection[str] = ()) -> Job | None:
         """The oldest job neither ended nor leased, now leased to `owner` with a higher lease_epoch; or None.
 
-        Never a pipeline, whose steps are jobs, nor a step that waits for others.
+        Never a pipeline, whose steps are jobs, nor a step that waits for others; none on the clusters to `avoid`,
+        unless it is to be canceled.
         """
         ...
 

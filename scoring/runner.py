@@ -45,7 +45,7 @@ class Runner:
         and a later claim goes on with it.
         """
         asked_at = time.monotonic()
-        job = self._ports.jobs.claim(self._owner, self._patience.lease)
+        job = self._ports.jobs.claim(self._owner, self._patience.lease, avoid=self._ports.crowded())
         if job is None:
             return None
         lease = Lease(length=self._patience.lease, asked_at=asked_at)

@@ -133,6 +133,16 @@ class Fleet:
                 instance.jobs += 1
             return found
 
+    def crowded(self) -> Sequence[str]:
+        """Clusters on which a job without any instance waits for one: another job would only wait behind it."""
+        now = time.monotonic()
+        with self._lock:
+            return [
+                name
+                for name, waiting in self._waiting.items()
+                if any(now - asked_at <= _WAITING_SECONDS for asked_at in waiting.values())
+            ]
+
     def release(self, instance: Instance) -> None:
         """The job has let go of it. One that was taken away is gone now; another stays warm for the idle time."""
         with self._lock:

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -55,9 +55,11 @@ class PostgresJobStore:
         with transaction(self._engine, read_only=True) as connection:
             return _read(connection, name)
 
-    def claim(self, owner: str, lease: timedelta) -> Job | None:
+    def claim(self, owner: str, lease: timedelta, *, avoid: Collection[str] = ()) -> Job | None:
+        elsewhere = jobs.c.document[("deployment", "compute")].as_string().not_in(sorted(avoid))
         oldest = (
             sa.select(jobs.c.name)
+            .where(sa.or_(elsewhere, jobs.c.status == JobStatus.CANCEL_REQUESTED.value) if avoid else sa.true())
             .where(jobs.c.status.not_in([*_ENDED, JobStatus.NOT_STARTED.value]))
             .where(jobs.c.kind != JobKind.PIPELINE.value)  # their steps do the work
             .where(sa.or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < _NOW))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,7 +73,7 @@ class MemoryJobStore:
                 raise NotFound(f"job {name} does not exist")
             return self._jobs[name]
 
-    def claim(self, owner: str, lease: timedelta) -> Job | None:
+    def claim(self, owner: str, lease: timedelta, *, avoid: Collection[str] = ()) -> Job | None:
         with self._lock:
             now = self._now()
             free = [
@@ -81,6 +81,7 @@ class MemoryJobStore:
                 for job in self._jobs.values()
                 if not (job.status.is_terminal or job.status is JobStatus.NOT_STARTED or job.kind is JobKind.PIPELINE)
                 and (job.lease_until is None or job.lease_until <= now)
+                and (job.deployment.compute not in avoid or job.status is JobStatus.CANCEL_REQUESTED)
             ]
             if not free:
                 return None

@@ -128,6 +128,22 @@ class JobStoreContract:
         assert claimed is not None
         assert claimed.status is JobStatus.CANCEL_REQUESTED
 
+    def test_a_cluster_to_avoid_is_avoided_but_for_a_cancel(self, store: JobStore) -> None:
+        for number, name in enumerate(("full", "free", "full-too")):
+            at = replace(a_job(name), created_at=NOW + timedelta(seconds=number))
+            store.add(replace(at, deployment=replace(at.deployment, compute=name.removesuffix("-too"))))
+        claimed = store.claim("me", LONG, avoid=["full"])
+        assert claimed is not None
+        assert claimed.name == "free"
+        assert store.claim("me", LONG, avoid=["full"]) is None
+        store.save(replace(store.get("full-too"), status=JobStatus.CANCEL_REQUESTED))
+        canceled = store.claim("me", LONG, avoid=["full"])
+        assert canceled is not None
+        assert canceled.name == "full-too"
+        waiting = store.claim("me", LONG)
+        assert waiting is not None
+        assert waiting.name == "full"
+
     def test_two_claimers_never_get_the_same_job(self, store: JobStore) -> None:
         for n in range(30):
             store.add(a_job(f"job-{n}"))

@@ -37,7 +37,7 @@ def test_the_runner_tells_an_outage_once(
     stop = threading.Event()
     looks = iter(range(6))
 
-    def claim(*_: object) -> None:
+    def claim(*_: object, **__: object) -> None:
         if next(looks) < 5:
             raise TryAgain("the database is away")
         stop.set()

@@ -50,6 +50,18 @@ def test_no_more_than_max_instances_work_and_each_for_one_job(fleet: Fleet) -> N
     assert [(node.name, node.job) for node in fleet.nodes("cpu")] == [("node0", "one"), ("node1", "two")]
 
 
+def test_a_cluster_is_crowded_while_a_job_without_an_instance_waits(fleet: Fleet, time: Time) -> None:
+    first, _ = fleet.acquire(CPU, "one", 2)
+    assert fleet.crowded() == []
+    assert fleet.acquire(CPU, "one", 1) == []  # it has instances: it wants more, and works
+    assert fleet.crowded() == []
+    assert fleet.acquire(CPU, "two", 1) == []
+    assert fleet.crowded() == [CPU.name]
+    fleet.release(first)
+    assert fleet.acquire(CPU, "two", 1) == [first]
+    assert fleet.crowded() == []
+
+
 def test_jobs_that_wait_are_served_in_their_order_before_a_job_that_wants_more(fleet: Fleet, time: Time) -> None:
     first, _ = fleet.acquire(CPU, "one", 2)
     assert fleet.acquire(CPU, "two", 1) == []
