@@ -10,6 +10,7 @@ from scoring.errors import Conflict, InvalidInput
 from scoring.job import Job, JobInputType, NamedOutput
 from scoring.specs.data import DataSpec
 from scoring.specs.document import Document
+from scoring.specs.model import ModelSpec
 from scoring.specs.references import Reference, WebAddress, parse_location
 from scoring.specs.validation import parse
 from storage.references import References
@@ -70,14 +71,18 @@ class StepPlaces:
         return text
 
     def register(self, job: Job, output: str, written: NamedOutput, name: str, version: str | None) -> None:
-        """Give an output of a job a name and version as a data asset, whose content is a copy: it never changes.
+        """Give an output of a job a name and version, as a data asset or a model, whose content is a copy.
 
         Done again it changes nothing. Raises Conflict for a version that has other content.
         """
         if not Path(written.path).exists():
             raise InvalidInput(f"nothing was written to {written.path}", place=f"outputs.{output}")
-        said = {"name": name, "version": version, "type": _KINDS.get(written.type, "uri_folder"), "path": written.path}
+        said = {"name": name, "version": version, "path": written.path}
         try:
-            self._registration.data(parse(DataSpec, Document(value=said)))
+            if written.type in _MODELS:
+                self._registration.model(parse(ModelSpec, Document(value={**said, "type": written.type.value})))
+                return
+            kind = _KINDS.get(written.type, "uri_folder")
+            self._registration.data(parse(DataSpec, Document(value={**said, "type": kind})))
         except Conflict as taken:
             raise Conflict(f"output {output} could not be registered as {name}: {taken}") from None

@@ -82,6 +82,9 @@ def test_the_threshold_is_the_number_that_is_still_borne() -> None:
     assert threshold_reason(deployment(error_threshold=2), 3) == "3 items failed, error_threshold allows 2"
     assert threshold_reason(deployment(error_threshold=0), 1) is not None
     assert threshold_reason(deployment(error_threshold=-1), 10**9) is None
+    assert threshold_reason(deployment(mini_batch_error_threshold=1), 50, 1) is None
+    reason = "2 mini-batches failed, mini_batch_error_threshold allows 1"
+    assert threshold_reason(deployment(mini_batch_error_threshold=1), 50, 2) == reason
 
 
 def test_append_row_without_a_single_success_fails_even_at_minus_one() -> None:
