@@ -130,11 +130,9 @@ def _check_function(node: Mapping[str, Any]) -> None:
         raise WrongExpression(f"{name}() is an aggregate; what is computed over a window stands under aggregates")
     if known <= {"table", "table_macro", "pragma"}:
         raise WrongExpression(f"{name}() gives a table; an expression is about one row")
-    if name in _DESPITE_CONSISTENT or name.startswith("__internal"):
-        raise WrongExpression(f"{name}() is not allowed: {_SAME_ANSWER}")
-    if "CONSISTENT" not in known and name not in _MACROS:
-        raise WrongExpression(f"{name}() is not allowed: {_SAME_ANSWER}")
-    if known & {"VOLATILE", "CONSISTENT_WITHIN_QUERY"}:
+    is_steady = "CONSISTENT" in known and not known & {"VOLATILE", "CONSISTENT_WITHIN_QUERY"}
+    is_exception = name in _DESPITE_CONSISTENT or name.startswith("__internal")
+    if is_exception or not (is_steady or name in _MACROS):
         raise WrongExpression(f"{name}() is not allowed: it depends on more than its arguments; {_SAME_ANSWER}")
 
 
