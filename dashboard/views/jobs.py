@@ -97,7 +97,9 @@ def table(jobs: pd.DataFrame) -> None:
         {
             "Status": [[theme.marked(s)] for s in jobs["status"]],
             "Job": jobs["name"],
-            "Deployment": jobs["endpoint_name"] + " / " + jobs["deployment_name"],
+            "Deployment": (jobs["endpoint_name"] + " / " + jobs["deployment_name"]).where(
+                jobs["endpoint_name"] != "", jobs["display_name"]
+            ),
             "Trigger": jobs["schedule_name"].where(jobs["schedule_name"].notna(), jobs["trigger"]),
             "Progress": [percent(job) for job in data.each(jobs)],
             "Rows": [words.count(n) for n in jobs["items_succeeded"]],

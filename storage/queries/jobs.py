@@ -72,12 +72,13 @@ def list_jobs(
     limit: int = 50,
     offset: int = 0,
 ) -> JobPage:
-    """A page of jobs. Statuses are Azure's words; None is all."""
+    """A page of jobs, steps of pipelines not among them. Statuses are Azure's words; None is all."""
+    listed = f"{_LIST} and j.parent_name is null"
     filters: dict[str, object] = {"statuses": list(statuses) if statuses else None, "endpoint": endpoint}
-    counted = postgres.read(stores, f"select count(*) as n from ({_LIST}) x", filters)  # noqa: S608
+    counted = postgres.read(stores, f"select count(*) as n from ({listed}) x", filters)  # noqa: S608
     found = postgres.read(
         stores,
-        f"{_LIST} order by j.created_at desc, j.name desc limit :limit offset :offset",
+        f"{listed} order by j.created_at desc, j.name desc limit :limit offset :offset",
         filters | {"limit": limit, "offset": offset},
     )
     return JobPage(total=int(counted["n"][0]), jobs=as_times(found, "created_at", "started_at", "ended_at"))
@@ -85,13 +86,14 @@ def list_jobs(
 
 def status_counts(stores: Stores) -> dict[str, int]:
     """Jobs by status, over all time."""
-    found = postgres.read(stores, "select status, count(*) as n from jobs group by 1")
+    found = postgres.read(stores, "select status, count(*) as n from jobs where parent_name is null group by 1")
     return {str(s): int(n) for s, n in zip(found["status"], found["n"], strict=True)}
 
 
 def endpoints(stores: Stores) -> list[str]:
     """Endpoints that have jobs."""
-    return [str(n) for n in postgres.read(stores, "select distinct endpoint_name as n from jobs order by 1")["n"]]
+    found = postgres.read(stores, "select distinct endpoint_name as n from jobs where endpoint_name <> '' order by 1")
+    return [str(n) for n in found["n"]]
 
 
 def job_detail(stores: Stores, name: str) -> JobDetail | None:
@@ -148,7 +150,7 @@ def ended_by_hour(stores: Stores, *, since: datetime) -> pd.DataFrame:
     found = postgres.read(
         stores,
         """select date_trunc('hour', ended_at) as hour, status, count(*) as jobs from jobs
-           where ended_at >= :since group by 1, 2 order by 1, 2""",
+           where ended_at >= :since and parent_name is null group by 1, 2 order by 1, 2""",
         {"since": since},
     )
     return as_times(found, "hour")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -173,8 +173,8 @@ class RunnerMachine(RuleBasedStateMachine):
             assert mini_batch.index not in {r.index for r in results}, "what has ended is never scored again"
             return [Path(item.uri).name for item in mini_batch.items]
 
-        def seen(owner: str, lease: timedelta) -> Job | None:
-            job = claim(owner, lease)
+        def seen(owner: str, lease: timedelta, **avoid: Collection[str]) -> Job | None:
+            job = claim(owner, lease, **avoid)
             if job is not None and owner != "rival":
                 current.append(job)
             return job
