@@ -70,7 +70,8 @@ class AlertLoop:
         for stream in self._streams():
             watched = self._watched.setdefault(stream.name, self._new(stream.name))
             if watched.stream != stream:
-                watched.stream, watched.runner, watched.try_at = stream, None, 0.0
+                watched.stream, watched.try_at = stream, 0.0
+                self._drop(watched)
             if time.monotonic() < watched.try_at:
                 continue
             try:
@@ -106,8 +107,14 @@ class AlertLoop:
         return list(found.values())
 
     @staticmethod
-    def _fail(watched: _Watched) -> None:
+    def _drop(watched: _Watched) -> None:
+        if watched.runner is not None:
+            watched.runner.close()
         watched.runner = None
+
+    @classmethod
+    def _fail(cls, watched: _Watched) -> None:
+        cls._drop(watched)
         watched.try_at = time.monotonic() + TRY_AGAIN_SECONDS
 
     @staticmethod

@@ -54,11 +54,8 @@ def view(machine: str | None) -> None:
         return
     figures(firing, listed)
     now_firing(firing)
-    left, right = st.columns([3, 2])
-    with left:
-        history(listed)
-    with right:
-        by_rule(listed)
+    history(listed)
+    by_rule(listed)
     if when is not EVERYTHING:
         layout.caption(when)
 
@@ -112,7 +109,7 @@ def now_firing(firing: pd.DataFrame) -> None:
 
 
 def history(listed: pd.DataFrame) -> None:
-    with layout.card("History", "alerts that fired in the chosen time", height="stretch"):
+    with layout.card("History", "alerts that fired in the chosen time"):
         if listed.empty:
             layout.nothing("No alert in this time.")
             return
@@ -144,6 +141,7 @@ def history(listed: pd.DataFrame) -> None:
                 "Machine": st.column_config.LinkColumn(display_text=r"machine=(.*)$", width=130),
                 "Began (UTC)": right,
                 "Lasted": right,
+                "What": st.column_config.TextColumn(width="large"),
             },
             alt="Alerts of the chosen time: severity, rule, machine, begin, length, message",
         )
@@ -153,10 +151,10 @@ def history(listed: pd.DataFrame) -> None:
 
 
 def by_rule(listed: pd.DataFrame) -> None:
-    with layout.card("By rule", "alerts that fired in the chosen time", height="stretch"):
-        if listed.empty:
-            layout.nothing("No alert in this time.")
-            return
+    if listed.empty:
+        return
+    left, right = st.columns(2)
+    with left, layout.card("Rules with the most", height="stretch"):
         counted = (
             listed.groupby(["stream", "rule", "severity"], as_index=False)
             .agg(alerts=("id", "count"), firing=("state", lambda states: int((states == "firing").sum())))
@@ -176,9 +174,9 @@ def by_rule(listed: pd.DataFrame) -> None:
             column_config={"Alerts": st.column_config.ProgressColumn(format="%d", min_value=0, max_value=most)},
             alt="Alerts by rule",
         )
+    with right, layout.card("Machines with the most", height="stretch"):
         worst = listed.groupby("machine_id", as_index=False).agg(alerts=("id", "count"))
         worst = worst.sort_values("alerts", ascending=False).head(8)
-        st.caption("Machines with the most")
         st.dataframe(
             pd.DataFrame(
                 {"Machine": [f"/predictions?machine={name}" for name in worst["machine_id"]], "Alerts": worst["alerts"]}

@@ -73,3 +73,6 @@ class AlertTopic(Protocol):
 
     def publish(self, rows: Sequence[Row]) -> None:
         """Return once the broker has them, in their order. Raises TryAgain."""
+
+    def close(self) -> None:
+        """Let go of the broker; what was published stays."""

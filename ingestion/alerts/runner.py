@@ -64,6 +64,7 @@ class AlertRunner:
         self._alerts: list[Alert] = []
         self._pending: list[Row] = []
         self._published: int | None = None
+        self._is_waiting = False
         self._ask_clock_at = self._publish_at = self._history_at = -1e9
         self._begin()
 
@@ -76,6 +77,10 @@ class AlertRunner:
             self._commit()
         self._publish()
         return more
+
+    def close(self) -> None:
+        """Let go of the broker. What is not committed is judged again by the next one."""
+        self._topic.close()
 
     def _begin(self) -> None:
         kept = self._store.restore()
@@ -182,8 +187,11 @@ class AlertRunner:
                 self._topic.publish(rows)
                 self._published = int(rows[-1]["number"]) + 1
                 self._step("published")
+            self._is_waiting = False
         except TryAgain as error:
-            log.warning("alerts of %s wait to be published: %s", self.stream.name, error)
+            if not self._is_waiting:
+                log.warning("alerts of %s wait to be published: %s", self.stream.name, error)
+            self._is_waiting = True
             # some may have arrived nevertheless
             self._published, self._pending = None, []
             self._publish_at = self._monotonic() + ASK_AGAIN_SECONDS

@@ -58,6 +58,9 @@ class MemoryAlertTopic:
         self._check()
         self._outliving.topic += rows
 
+    def close(self) -> None:
+        pass
+
     def _check(self) -> None:
         if self.is_away:
             raise TryAgain("the broker is away")
