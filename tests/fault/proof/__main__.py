@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(PROOFS):
         parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join(PROOFS)}")
+    # told to stop, it ends its broker and its workers, and a mounted image
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {options.seed}, {options.share:.0%} of the full counts", flush=True)
     failed = []
     for name in options.names or PROOFS:

@@ -29,11 +29,17 @@ class Entry:
     def run(self, broker: KafkaBroker, scratch: Path, share: float, seed: int) -> str:
         """The line of figures."""
         figures = self.check(broker, scratch, max(self.least, round(self.full * share)), seed)
-        return ", ".join(f"{key} {value}" for key, value in figures.found.items())
+        return ", ".join(f"{key} {value}" for key, value in figures.items())
 
 
 PROOFS: Mapping[str, Entry] = {
     "kills": Entry(full=100, least=16, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest)),
+    "kills-hopping": Entry(
+        full=40, least=11, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest, windows="hopping")
+    ),
+    "kills-session": Entry(
+        full=40, least=11, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest, windows="session")
+    ),
     "rebalances": Entry(full=20, least=4, check=lambda broker, *rest: membership.rebalances(broker.bootstrap, *rest)),
     "zombies": Entry(full=50, least=4, check=lambda broker, *rest: membership.zombies(broker.bootstrap, *rest)),
     "outages": Entry(full=20, least=2, check=outages.outages),

@@ -26,14 +26,12 @@ def position_before_data(bootstrap: str, scratch: Path, count: int, seed: int) -
                 of.crew.kill("worker-0")
             conclude(of, scratch)
 
-    return _red("position before data", seed, go, r"windows: .* [1-9]\d* missing")
+    return _red(go, r"windows: .* [1-9]\d* missing")
 
 
 def no_fence(bootstrap: str, scratch: Path, count: int, seed: int) -> Figures:
     """Zombies whose sink does not look whether another has committed: rows are doubled."""
     return _red(
-        "no fence",
-        seed,
         lambda: zombies(bootstrap, scratch, count, seed, variant="unfenced", freezing=["state on disk"]),
         r"[1-9]\d* (of them doubled|that should not be)",
     )
@@ -42,15 +40,13 @@ def no_fence(bootstrap: str, scratch: Path, count: int, seed: int) -> Figures:
 def no_sync(bootstrap: str, scratch: Path, count: int, seed: int) -> Figures:
     """Power cuts of a worker that flushes nothing: what the log names is empty, or the log itself."""
     return _red(
-        "no sync",
-        seed,
         lambda: power_cuts(bootstrap, scratch, count, seed, variant="unsynced"),
         r"ended by itself.* (cannot be opened|is damaged|is not in|No table metadata)"
         r"|[1-9]\d* (missing|that should not be)",
     )
 
 
-def _red(name: str, seed: int, check: Callable[[], object], match: str) -> Figures:
+def _red(check: Callable[[], object], match: str) -> Figures:
     with pytest.raises(AssertionError, match=match) as caught:
         check()
-    return Figures(name, seed, {"red, as it has to be": str(caught.value).splitlines()[0][:200]})
+    return {"red, as it has to be": str(caught.value).splitlines()[0][:200]}

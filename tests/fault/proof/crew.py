@@ -35,6 +35,7 @@ class Crew:
     notes: Path
     variant: Variant = "honest"
     may_end: bool = True
+    definition: Path | None = None
     members: dict[str, ForkServerProcess] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
 
@@ -59,7 +60,11 @@ class Crew:
 
     def start(self, member: str) -> ForkServerProcess:
         orders = Orders(
-            member=member, environment=self.stack.environment, notes=self.notes.resolve(), variant=self.variant
+            member=member,
+            environment=self.stack.environment,
+            notes=self.notes.resolve(),
+            variant=self.variant,
+            definition=self.definition,
         )
         process = _FORKS.Process(target=work, args=(orders,), daemon=True)
         process.start()

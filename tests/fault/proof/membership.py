@@ -39,8 +39,8 @@ def rebalances(bootstrap: str, scratch: Path, count: int, seed: int) -> Figures:
             crew.wait_for_progress()
             done[change] += 1
             sizes[len(crew.members)] += 1
-        of.figures.found |= {"rebalances": count, **done, "with two workers": sizes[2], "with three": sizes[3]}
-        of.figures.found["ended by themselves and came back"] = len(crew.ended)
+        of.figures |= {"rebalances": count, **done, "with two workers": sizes[2], "with three": sizes[3]}
+        of.figures["ended by themselves and came back"] = len(crew.ended)
         return conclude(of, scratch)
 
 
@@ -92,7 +92,7 @@ def zombies(
             _let_all_have_work(crew)
             fenced += len(crew.ended) - before
         frozen_at = crew.reached(signal.SIGSTOP)
-        of.figures.found |= {
+        of.figures |= {
             "zombies": woken,
             "frozen within a commit": len(frozen_at),
             "at different steps": len(set(frozen_at)),

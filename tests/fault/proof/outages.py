@@ -30,7 +30,7 @@ def outages(broker: KafkaBroker, scratch: Path, count: int, seed: int) -> Figure
             time.sleep(random_.choice([0.0, 0.5, 3.0]))
             broker.start(limit=240)
             crew.wait_for_progress()
-        of.figures.found |= {"restarts": count, **done, "workers that ended and came back": len(crew.ended)}
+        of.figures |= {"restarts": count, **done, "workers that ended and came back": len(crew.ended)}
         return conclude(of, scratch)
 
 

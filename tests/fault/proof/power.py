@@ -112,7 +112,7 @@ def power_cuts(bootstrap: str, scratch: Path, count: int, seed: int, *, variant:
                 _cut(of, disk, random_, _CUTTING[number % len(_CUTTING)] if number % 4 != 3 else None)
                 for number in range(count)
             )
-            of.figures.found |= {
+            of.figures |= {
                 "cuts": disk.cuts,
                 "of them within a commit": len(of.crew.reached(signal.SIGSTOP)),
                 "that undid a commit": undone,

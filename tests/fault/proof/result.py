@@ -14,17 +14,17 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from kafka import KafkaConsumer, TopicPartition
 
+from infra import stream_wiring
 from ingestion.intake import DeadLetter
 from ingestion.pipeline import Pipeline
 from storage.lake.window_sink import LakeWindowSink
+from tests.fault.proof.defined import DefinedStack
 from tests.fault.proof.feed import Feed
 from tests.stream_process import StreamStack
 
 Letter = tuple[int, int, str, str, str, str]
-_ORDER = {
-    "windows": ("machine_id", "sensor_id", "window_start", "revision"),
-    "late_readings": ("partition", "offset", "sensor_id", "event_time", "value"),
-}
+_WINDOWS = ("machine_id", "sensor_id", "window_start", "window_end", "revision")
+_LATE = ("partition", "offset", "sensor_id", "event_time", "value", "window_start")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,10 @@ class Result:
 def of_stack(stack: StreamStack) -> Result:
     """What lies in the stack's lake and in its dead-letter topic."""
     letters = Counter(_letter_of_headers(letter) for letter in stack.dead_letters())
+    windows, late = _tables(stack)
     return Result(
-        windows=_table(stack.home, "windows"),
-        late=_table(stack.home, "late_readings"),
+        windows=windows,
+        late=late,
         letters=sorted(letters),
         letters_doubled=sum(count - 1 for count in letters.values()),
         counters=_counters(stack),
@@ -58,15 +59,10 @@ def of_stack(stack: StreamStack) -> Result:
 def undisturbed(stack: StreamStack, home: Path) -> Result:
     """What one pipeline makes of the stack's topic, read once from its first message to its last by another client."""
     calm = replace(stack, home=home, workers=[])
-    settings = calm.settings.stream
-    sink = LakeWindowSink(
-        lake_root=calm.settings.paths.lake,
-        state_root=calm.settings.paths.stream_state,
-        stream=settings.name,
-        topic=stack.topic,
-    )
+    if isinstance(calm, DefinedStack):
+        calm.write_definition(home)
     letters = _Kept()
-    pipeline = Pipeline(settings, sink, letters)
+    pipeline = _pipeline(calm, letters)
     partitions = list(range(stack.partitions))
     pipeline.assign(partitions, dict.fromkeys(partitions, 0))
     consumer = KafkaConsumer(
@@ -84,10 +80,12 @@ def undisturbed(stack: StreamStack, home: Path) -> Result:
             pipeline.commit()
     finally:
         consumer.close()
+    windows, late = _tables(calm)
     return Result(
-        windows=_table(home, "windows"),
-        late=_table(home, "late_readings"),
-        letters=sorted(_letter(letter) for letter in letters.letters),
+        windows=windows,
+        late=late,
+        # bad messages are the built-in stream's to tell of
+        letters=[] if isinstance(calm, DefinedStack) else sorted(_letter(letter) for letter in letters.letters),
         letters_doubled=0,
         counters=_counters(calm),
     )
@@ -95,8 +93,8 @@ def undisturbed(stack: StreamStack, home: Path) -> Result:
 
 def check_same(found: Result, expected: Result) -> None:
     """Raises AssertionError that names the first rows that differ."""
-    _check_rows("windows", found.windows, expected.windows)
-    _check_rows("late_readings", found.late, expected.late)
+    _check_rows("windows", found.windows, expected.windows, _WINDOWS)
+    _check_rows("late readings", found.late, expected.late, ())
     missing, surplus = set(expected.letters) - set(found.letters), set(found.letters) - set(expected.letters)
     assert not missing, f"{len(missing)} dead letters are missing, as {min(missing)}"
     assert not surplus, f"{len(surplus)} dead letters are of messages that were good, as {min(surplus)}"
@@ -118,11 +116,10 @@ def check_accounts(found: Result, feed: Feed, messages: int) -> None:
     assert 0 <= still_open <= 16, f"{still_open} readings were counted and are in no window"
 
 
-def _check_rows(name: str, found: pa.Table, expected: pa.Table) -> None:
+def _check_rows(name: str, found: pa.Table, expected: pa.Table, key: Sequence[str]) -> None:
     if found.equals(expected):
         return
-    keys = list(_ORDER[name])
-    doubled = found.num_rows - found.group_by(keys).aggregate([]).num_rows if name == "windows" else 0
+    doubled = found.num_rows - found.group_by(list(key)).aggregate([]).num_rows if key else 0
     of_expected = {tuple(row.values()): row for row in expected.to_pylist()}
     of_found = {tuple(row.values()): row for row in found.to_pylist()}
     missing = [row for key, row in of_expected.items() if key not in of_found]
@@ -133,9 +130,29 @@ def _check_rows(name: str, found: pa.Table, expected: pa.Table) -> None:
     )
 
 
-def _table(home: Path, name: str) -> pa.Table:
-    held = DeltaTable(home / "lake" / name).to_pyarrow_table()
-    return held.sort_by([(column, "ascending") for column in _ORDER[name]]).combine_chunks()
+def _tables(stack: StreamStack) -> tuple[pa.Table, pa.Table]:
+    """Windows and late readings, in one order whoever wrote them."""
+    names = [table.name for table in stack.tables] if isinstance(stack, DefinedStack) else ["windows", "late_readings"]
+    held = [DeltaTable(stack.home / "lake" / name).to_pyarrow_table() for name in names]
+    windows, late = (
+        table.sort_by([(column, "ascending") for column in order if column in table.column_names]).combine_chunks()
+        for table, order in zip(held, (_WINDOWS, _LATE), strict=True)
+    )
+    return windows, late
+
+
+def _pipeline(stack: StreamStack, letters: _Kept) -> Pipeline:
+    settings = stack.settings
+    places: dict[str, Any] = {
+        "lake_root": settings.paths.lake,
+        "state_root": settings.paths.stream_state,
+        "topic": stack.topic,
+    }
+    if not isinstance(stack, DefinedStack):
+        return Pipeline(settings.stream, LakeWindowSink(stream=settings.stream.name, **places), letters)
+    stream, (windows, late) = stream_wiring.settings_of(settings, stack.definition), stack.tables
+    sink = LakeWindowSink(stream=stream.name, windows=windows, late=late, **places)
+    return Pipeline(stream, sink, letters, preparation=stream_wiring.preparation(settings, stack.definition))
 
 
 def _counters(stack: StreamStack) -> dict[str, int]:

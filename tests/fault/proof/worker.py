@@ -18,7 +18,7 @@ import ingestion.kafka.dead_letters
 import ingestion.pipeline
 import ingestion.stream.app  # noqa: F401  imported here, once for all that are forked
 import storage.lake.window_sink
-from infra import wiring
+from infra import stream_definitions, stream_wiring, wiring
 from infra.settings import Settings
 from ingestion.ports import WindowCommit
 from ingestion.steps import Step
@@ -33,13 +33,15 @@ Variant = Literal["honest", "position-first", "unfenced", "unsynced"]
 class Orders:
     """What a worker of the rig is.
 
-    notes  folder of the rig's own files; outside of the home, which may be on a disk that is cut off
+    notes       folder of the rig's own files; outside of the home, which may be on a disk that is cut off
+    definition  of the stream, where it is not the built-in one
     """
 
     member: str
     environment: Mapping[str, str]
     notes: Path
     variant: Variant = "honest"
+    definition: Path | None = None
 
 
 def work(orders: Orders) -> None:
@@ -50,7 +52,12 @@ def work(orders: Orders) -> None:
     os.environ.update(orders.environment)
     sys.argv = ["tidemill"]
     _VARIANTS[orders.variant]()
-    wiring.stream_worker(Settings(), member=orders.member, web_port=None, step=Notes(orders))
+    settings, member, step = Settings(), orders.member, Notes(orders)
+    if orders.definition is None:
+        wiring.stream_worker(settings, member=member, web_port=None, step=step)
+    else:
+        definition = stream_definitions.read(orders.definition, readings_topic=settings.readings_topic)
+        stream_wiring.stream_worker(settings, definition, member=member, step=step)
 
 
 class Notes:
