@@ -58,6 +58,15 @@ def advanced(parent: Job, children: Sequence[Job], *, now: datetime) -> Advance:
     return Advance(parent=_judged(parent, parent.pipeline, after, now), changed=tuple(ended))
 
 
+def given_up(parent: Job, children: Sequence[Job], *, reason: str, now: datetime) -> Advance:
+    """A pipeline that cannot go on, for a reason of its own: it has Failed, and its steps are to end."""
+    if not parent.may_move(JobStatus.FAILED):
+        return Advance(parent=parent)
+    after = [(child, _canceled(child, reason)) for child in children if not child.status.is_terminal]
+    failed = replace(parent.moved(JobStatus.FAILED, reason=reason), ended_at=now)
+    return Advance(parent=failed, changed=tuple(ended for child, ended in after if ended is not child))
+
+
 def _go_on(parent: Job, pipeline: PipelineJob, after: dict[str, Job], now: datetime) -> None:
     """Starts what can start and gives up what cannot; in the order of need, so that one look is enough."""
     lost = _first_lost(pipeline, after)

@@ -8,17 +8,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from scoring.errors import Conflict, TryAgain
-from scoring.job import Job, JobStatus
+from scoring.job import JobStatus
 from scoring.job_log import JobLog
 from scoring.outage import Outage
-from scoring.pipeline.advance import Advance, Decide, advanced
+from scoring.pipeline.advance import Advance, Decide, advanced, given_up
 
 _log = logging.getLogger(__name__)
 
@@ -86,17 +84,26 @@ class Conductor:
     def _go_on(self, name: str) -> None:
         before: Advance | None = None
         for _ in range(_MOST_MOVES):
-            try:
-                after = self._store.advance(name, lambda job, steps: advanced(job, steps, now=self._now()))
-            except Conflict as taken:
-                refused = partial(_failed, reason=str(taken), now=self._now())
-                after = self._store.advance(name, lambda job, steps, refused=refused: refused(job))  # type: ignore[misc]
+            after = self._moved(name)
             self._tell(after)
             if after == before:
                 return
             if any(child.status is JobStatus.QUEUED for child in after.changed):
                 self._on_released()
             before = after
+
+    def _moved(self, name: str) -> Advance:
+        """One move; a pipeline that cannot make it is given up, so that it holds nobody else."""
+        try:
+            return self._store.advance(name, lambda job, steps: advanced(job, steps, now=self._now()))
+        except TryAgain:
+            raise
+        except Conflict as taken:
+            reason = str(taken)
+        except Exception as bug:
+            _log.exception("pipeline %s failed by an error of tidemill itself", name)
+            reason = f"tidemill itself failed: {type(bug).__name__}: {bug}"
+        return self._store.advance(name, lambda job, steps: given_up(job, steps, reason=reason, now=self._now()))
 
     def _tell(self, at: Advance) -> None:
         """The pipeline's log: every change of a step's state."""
@@ -115,9 +122,3 @@ class Conductor:
             log.result(parent)
         else:
             log.state(parent)
-
-
-def _failed(parent: Job, *, reason: str, now: datetime) -> Advance:
-    if not parent.may_move(JobStatus.FAILED):
-        return Advance(parent=parent)
-    return Advance(parent=replace(parent.moved(JobStatus.FAILED, reason=reason), ended_at=now))
