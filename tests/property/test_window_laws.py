@@ -79,10 +79,10 @@ def plans(draw: st.DrawFn, kind: str) -> Plan:
     number = st.integers(-500, 500).map(float)
     reading = st.fixed_dictionaries(
         {
-            "machine_id": st.sampled_from(["m0", "m1"]),
+            "machine_id": st.sampled_from(["m0", "m0", "m0", "m1"]),
             "sensor_id": st.sampled_from(["s0", "s1"]),
             "site": st.sampled_from([None, "", "north"]),
-            "t": st.integers(0, 60),
+            "t": st.integers(0, 45),
             "sequence": st.one_of(st.none(), st.integers(0, 2)),
             "value": number,
             "ambient": st.one_of(st.none(), number, st.just(float("nan"))),
@@ -93,6 +93,8 @@ def plans(draw: st.DrawFn, kind: str) -> Plan:
         }
     )
     readings: list[Row] = draw(st.lists(reading, max_size=40))
+    for place in draw(st.lists(st.integers(0, 40), max_size=6 if readings else 0)):
+        readings.append(dict(readings[place % len(readings)]))  # sent again
     if draw(st.booleans()):
         # nearly in order, as sensors send
         readings.sort(key=lambda row: row["t"] + 6 * (row["sequence"] or 0))

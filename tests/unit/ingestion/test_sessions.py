@@ -94,6 +94,17 @@ def test_a_correction_may_move_the_end_and_not_the_start() -> None:
     assert sessions(20, 60, 15, 99, correction=99)[0][:2] == [(15, 25, 1, 0), (20, 30, 1, 0)]
 
 
+def test_bridged_sessions_know_each_others_repeats() -> None:
+    window = SessionWindow(gap=timedelta(seconds=10), allowed_lateness=timedelta(seconds=30))
+    aggregator = Aggregator(WindowShape(window=window, aggregates=SPECS), "t", 0)
+    for offset, second in enumerate((0, 15, 8, 15, 0, 8)):
+        moment = ORIGIN + timedelta(seconds=second)
+        reading = Reading(machine_id="m", sensor_id="s", event_time=moment, value=1.0, sequence=second)
+        aggregator.fold(to_record_batch([reading]), np.array([offset]))
+    assert aggregator.close_idle(["m"])["n"].to_pylist() == [3]
+    assert aggregator.counters.duplicates == 3
+
+
 def test_no_session_is_longer_than_the_greatest_size() -> None:
     assert sessions(*range(0, 40, 5), longest=12)[0] == [(0, 12, 3, 0), (15, 27, 3, 0), (30, 42, 2, 0)]
     assert sessions(0, 14, 7, lateness=50, longest=12)[0] == [(0, 12, 2, 0), (14, 24, 1, 0)]
