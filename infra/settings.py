@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from infra.home import Home
 from ingestion.errors import InvalidInput
 from ingestion.settings import StreamSettings, TopicSettings
-from ingestion.window import WindowSpec
+from ingestion.window import TumblingWindow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
                 alerts=self.alerts_topic,
                 partitions=self.partitions,
             ),
-            window=WindowSpec(
+            window=TumblingWindow(
                 size=timedelta(seconds=self.window_seconds),
                 allowed_lateness=timedelta(seconds=self.allowed_lateness_seconds),
                 correction_lateness=timedelta(seconds=self.correction_lateness_seconds),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ingestion.shape import WindowShape
-from ingestion.window import WindowSpec
+from ingestion.window import TumblingWindow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,8 +37,8 @@ class StreamSettings:
     name: str = "windows"
     group_id: str = "tidemill-windows"
     topics: TopicSettings = field(default_factory=TopicSettings)
-    window: WindowSpec = field(
-        default_factory=lambda: WindowSpec(size=timedelta(seconds=60), allowed_lateness=timedelta(seconds=30))
+    window: TumblingWindow = field(
+        default_factory=lambda: TumblingWindow(size=timedelta(seconds=60), allowed_lateness=timedelta(seconds=30))
     )
     commit_interval: timedelta = timedelta(seconds=1)
     progress_interval: timedelta = timedelta(seconds=5)

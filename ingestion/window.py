@@ -205,7 +205,3 @@ def described(fingerprint: str) -> str:
     if name == "hopping":
         return f"windows of {first} every {rest[0]}"
     return f"sessions with a gap of {first}" + ("" if lengths[1] == "0" else f" of less than {rest[0]}")
-
-
-WindowSpec = TumblingWindow
-"""The window of the built-in stream."""

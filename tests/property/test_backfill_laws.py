@@ -21,7 +21,7 @@ from ingestion.reading import Reading, to_record_batch
 from ingestion.records import Message
 from ingestion.settings import StreamSettings
 from ingestion.watermark import NEVER
-from ingestion.window import WindowSpec
+from ingestion.window import TumblingWindow
 from tests.contract.histories import MemoryBackfillTable, MemoryHistory
 from tests.contract.streams import Crash, MemoryLetters, MemorySink, Store
 from tests.effort import examples
@@ -29,7 +29,7 @@ from tests.effort import examples
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
 SKEW = timedelta(seconds=20)
 LIVE = StreamSettings(
-    window=WindowSpec(size=timedelta(seconds=10), allowed_lateness=timedelta(seconds=5)),
+    window=TumblingWindow(size=timedelta(seconds=10), allowed_lateness=timedelta(seconds=5)),
     idle_timeout=timedelta(seconds=1000),
     max_future_skew=SKEW,
     commit_readings=5,

@@ -17,14 +17,14 @@ from ingestion.pipeline import End, Pipeline
 from ingestion.reading import Reading, to_record_batch
 from ingestion.records import Message
 from ingestion.settings import StreamSettings
-from ingestion.window import WindowSpec
+from ingestion.window import TumblingWindow
 from tests.contract.streams import Crash, MemoryLetters, MemorySink, PositionFirstSink, Store
 from tests.effort import examples
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
 STAMP = int(ORIGIN.timestamp() * 1000) + 3_600_000
 SETTINGS = StreamSettings(
-    window=WindowSpec(size=timedelta(seconds=10), allowed_lateness=timedelta(seconds=5)),
+    window=TumblingWindow(size=timedelta(seconds=10), allowed_lateness=timedelta(seconds=5)),
     commit_interval=timedelta(0),
     idle_timeout=timedelta(seconds=1000),
 )

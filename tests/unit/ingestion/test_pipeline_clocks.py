@@ -12,12 +12,12 @@ from ingestion.pipeline import End, Pipeline
 from ingestion.reading import Reading
 from ingestion.records import Message
 from ingestion.settings import StreamSettings
-from ingestion.window import WindowSpec
+from ingestion.window import TumblingWindow
 from tests.contract.streams import MemoryLetters, MemorySink, Store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STREAM = StreamSettings(
-    window=WindowSpec(size=timedelta(seconds=10), allowed_lateness=timedelta(seconds=5)),
+    window=TumblingWindow(size=timedelta(seconds=10), allowed_lateness=timedelta(seconds=5)),
     idle_timeout=timedelta(days=1),
 )
 

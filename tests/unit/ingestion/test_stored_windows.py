@@ -109,3 +109,13 @@ def test_the_state_of_sessions_names_what_was_forgotten() -> None:
     assert unpack(checkpoint.state).keys.num_rows == 1
     folded = Aggregator.restored(shape, "t", checkpoint).fold(readings(10), np.arange(2, 3))
     assert folded.late["offset"].to_pylist() == [2]
+
+
+def test_a_floor_outlives_its_sessions() -> None:
+    shape = WindowShape(window=SessionWindow(gap=10 * S))
+    aggregator = Aggregator(shape, "t", 0)
+    mine, other = readings(0), readings(10).set_column(1, "sensor_id", pa.array(["m/other"]))
+    closed = [aggregator.fold(batch, np.array([offset])).windows for offset, batch in enumerate((mine, other))]
+    assert pa.concat_tables(closed)["sensor_id"].to_pylist() == ["m/s"]
+    again = Aggregator.restored(shape, "t", aggregator.save(2, NOW))
+    assert again.fold(readings(5), np.array([2])).late["offset"].to_pylist() == [2]
