@@ -226,10 +226,8 @@ def _reach(window: Window, span: EventRange) -> timedelta:
     from ingestion.codec import EPOCH
     from ingestion.window import SessionWindow
 
-    if not isinstance(window, SessionWindow):
-        return timedelta(0)
-    # where a session is cut at its greatest length, the next depends on where that one began, and so on
-    return window.gap if window.max_size is None else span.since - EPOCH
+    # whether a reading joins a session, begins one or is late depends on the one before, and so on
+    return span.since - EPOCH if isinstance(window, SessionWindow) else timedelta(0)
 
 
 def _states(settings: Settings, subject: _Subject) -> Mapping[int, State]:
@@ -259,14 +257,15 @@ def _check_begun(subject: _Subject, states: Mapping[int, State], kept: Mapping[i
 
 def _check_kept(span: EventRange, reads: Sequence[Read], subject: _Subject) -> None:
     from ingestion.backfill.reads import NEVER
+    from ingestion.window import SessionWindow
 
     if reads and all(read.identical_from >= span.until for read in reads):
         first = min(read.identical_from for read in reads)
         told = f"keeps enough for windows from {first.isoformat()} on"
         if first == NEVER:
             told = "keeps no message"
-        elif getattr(subject.shape.window, "max_size", None) is not None:
-            told = "has lost messages, and sessions with a max_size depend on all that came before them"
+        elif isinstance(subject.shape.window, SessionWindow):
+            told = "has lost messages, and sessions depend on all that came before them"
         raise InvalidInput(
             f"the topic {told}, and the range ends at {span.until.isoformat()}; backfill from recorded files "
             "(--recordings)"

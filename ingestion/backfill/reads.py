@@ -82,7 +82,7 @@ class Read:
 def begin_of(span: EventRange, *, max_future_skew: timedelta, reach: timedelta = timedelta(0)) -> datetime:
     """The broker's timestamp from which on messages are needed.
 
-    reach  how far before its own begin a window depends on readings: the gap of sessions, else nothing
+    reach  how far before its own begin a window depends on readings: sessions on all of them, others on none
     """
     return span.since - reach - max_future_skew
 

@@ -12,16 +12,20 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestion.aggregates.spec import BUILT_IN, READING_COLUMNS
 from ingestion.backfill.engine import Backfill, BackfillReport, BackfillSpec, SettledUntil, nobody_else_writes
 from ingestion.backfill.reads import EventRange, reads_of
 from ingestion.checkpoint import unpack
-from ingestion.codec import encode_batch, encode_reading
+from ingestion.codec import EPOCH, encode_batch, encode_reading
+from ingestion.definition import StreamDefinition
 from ingestion.pipeline import End, Pipeline
+from ingestion.preparation import Preparation
 from ingestion.reading import Reading, to_record_batch
 from ingestion.records import Message
 from ingestion.settings import StreamSettings
+from ingestion.shape import BUILT_IN_KEY
 from ingestion.watermark import NEVER
-from ingestion.window import TumblingWindow
+from ingestion.window import HoppingWindow, SessionWindow, TumblingWindow, Window
 from tests.contract.histories import MemoryBackfillTable, MemoryHistory
 from tests.contract.streams import Crash, MemoryLetters, MemorySink, Store
 from tests.effort import examples
@@ -44,6 +48,24 @@ class Past:
 
     messages: list[Message]
     correction: int
+    window: Window | None = None
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """Of a defined stream, where the windows are not the built-in one's."""
+        if self.window is None:
+            return None
+        window = replace(self.window, correction_lateness=timedelta(seconds=self.correction))
+        definition = StreamDefinition(
+            name="defined",
+            topic="t",
+            columns=READING_COLUMNS,
+            key=BUILT_IN_KEY,
+            window=window,
+            aggregates=tuple(BUILT_IN),
+            table="defined",
+        )
+        return Preparation(definition=definition, rows=None)
 
     @property
     def live(self) -> StreamSettings:
@@ -92,7 +114,7 @@ def lived(past: Past, until: int, *, is_ended: bool = False) -> Store:
     """What the live stream has stored when it has read the messages before `until`."""
     store = Store()
     stream = past.live if not is_ended else replace(past.live, idle_timeout=timedelta(0))
-    pipeline = Pipeline(stream, MemorySink(store), MemoryLetters(store))
+    pipeline = Pipeline(stream, MemorySink(store), MemoryLetters(store), preparation=past.preparation)
     pipeline.assign([0], {0: 0})
     pipeline.take(0, past.messages[:until])
     pipeline.commit()
@@ -127,11 +149,17 @@ def backfilled(
     history = MemoryHistory({0: past.messages}, begin=deleted)
     held = store.checkpoints.get(0)
     ends = ({0: held.next_offset} if held else {}) if is_own else None
-    reads = reads_of(history, span, ends=ends, max_future_skew=SKEW)
+    reach = timedelta(0)
+    if isinstance(past.window, SessionWindow):
+        reach = span.since - EPOCH
+        piece_rows = 10**9 if past.correction else piece_rows
+    if past.window is not None:
+        wanted["window"] = (*BUILT_IN_KEY, "window_start")
+    reads = reads_of(history, span, ends=ends, max_future_skew=SKEW, reach=reach)
     engine = Backfill(
         BackfillSpec(span=span, piece_rows=piece_rows, **wanted),
         MemoryBackfillTable(store, crash_at),
-        lambda sink, letters: Pipeline(stream, sink, letters),
+        lambda sink, letters: Pipeline(stream, sink, letters, preparation=past.preparation),
         settled_until=settled_of(store) if is_own else nobody_else_writes,
     )
     return engine.run(reads)
@@ -224,3 +252,35 @@ def test_where_messages_are_deleted_only_complete_windows_are_written(
         complete = [row for row in whole if row["window_start"] >= beyond]
     assert all(row in windows(into) for row in complete)
     assert deleted or not report.incomplete
+
+
+LATENESS = timedelta(seconds=5)
+KINDS: list[Window] = [
+    HoppingWindow(size=timedelta(seconds=10), every=timedelta(seconds=5), allowed_lateness=LATENESS),
+    SessionWindow(gap=timedelta(seconds=12), allowed_lateness=LATENESS),
+    SessionWindow(gap=timedelta(seconds=12), max_size=timedelta(seconds=18), allowed_lateness=LATENESS),
+]
+
+
+@settings(max_examples=examples(80), deadline=None)
+@given(pasts(), spans(), st.sampled_from(KINDS), st.integers(0, 60))
+def test_other_kinds_of_windows(past: Past, span: EventRange, kind: Window, until: int) -> None:
+    past = replace(past, window=kind)
+    live = lived(past, len(past.messages), is_ended=True)
+    into = Store()
+    backfilled(past, span, into, is_own=False)
+    assert windows(into) == windows(live, span)
+    assert late(into) == late(live, span)
+    # and into the stream's own table, of which every row of the range is lost
+    reached = lived(past, min(until, len(past.messages)))
+    store = replace(reached, windows=[outside(rows, span) for rows in reached.windows])
+    backfilled(past, span, store, is_own=True)
+    settled = settled_of(reached)
+    back = [row for row in windows(reached) if int(row["window_end"].timestamp() * 1e6) <= settled(row["machine_id"])]
+    assert all(row in windows(store) for row in back)
+    assert all(row in windows(reached) for row in windows(store))
+
+
+def outside(rows: pa.Table, span: EventRange) -> pa.Table:
+    kept = [row for row in rows.to_pylist() if not span.since <= row["window_start"] < span.until]
+    return pa.Table.from_pylist(kept, schema=rows.schema)
