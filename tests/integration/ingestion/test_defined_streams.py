@@ -23,8 +23,10 @@ from kafka import KafkaProducer
 from sqlalchemy import create_engine
 
 from infra import stream_wiring
+from infra.backfills import BackfillWish, backfill
 from infra.settings import Settings
-from infra.stream_definitions import read
+from infra.stream_definitions import StreamDefinitions, read
+from ingestion.backfill.reads import EventRange
 from ingestion.definition import StreamDefinition
 from ingestion.kafka.topics import TopicAdmin
 from storage.postgres.migrate import upgrade
@@ -257,6 +259,26 @@ def test_three_streams_beside_the_built_in_one_equal_a_plain_computation(stack: 
     assert [(letter["reason"], letter["detail"]) for letter in own] == [
         ("wrong_field", "field ambient is 'hot'; double was expected by the stream by_site")
     ]
+    for one in streams.values():
+        is_given_by_history(stack, one)
+
+
+def is_given_by_history(stack: StreamStack, one: Defined) -> None:
+    """A backfill makes the same rows, offsets included; and finds nothing to do in the stream's own table."""
+    definition = one.definition
+    StreamDefinitions(one.settings).store(definition, one.file.read_bytes())
+    span = EventRange(since=ORIGIN - timedelta(minutes=1), until=ORIGIN + timedelta(seconds=400))
+    into = f"{definition.table}_again"
+    made = backfill(one.settings, BackfillWish(stream=definition.name, span=span, into=into)).report
+    same = backfill(one.settings, BackfillWish(stream=definition.name, span=span)).report
+    live, again = (
+        DeltaTable(stack.home / "lake" / name).to_pyarrow_table().drop_columns(["date"])
+        for name in (definition.table, into)
+    )
+    order = [(name, "ascending") for name in (*definition.key, "window_start")]
+    assert again.sort_by(order).to_pylist() == live.sort_by(order).to_pylist()
+    assert (made.written, made.incomplete) == (live.num_rows, 0)
+    assert (same.equal, same.written, same.different, same.left_to_stream) == (live.num_rows, 0, 0, 0)
 
 
 def test_a_topic_that_is_missing_is_told_before_anything_is_made(stack: StreamStack, tmp_path: Path) -> None:
