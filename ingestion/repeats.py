@@ -38,9 +38,6 @@ class Repeats:
         self._newest[slots] = NEVER
         self._serials[slots] = serials
 
-    def serials_of(self, slots: Slots) -> Ints:
-        return self._serials[slots]
-
     def pick(self, slot: Slots, event_us: Ints, sequence: Ints, known: Ints) -> Ints | None:
         """Take note of the readings (in order); returns the places of those that are no repeats, or None for all.
 
@@ -55,7 +52,8 @@ class Repeats:
         keys = np.stack((self._serials[slot[known]], event_us[known], sequence[known]))
         repeated = np.zeros(0, np.int64)
         if suspect.any():
-            repeated = known[self._repeated(keys, np.unique(self._serials[slot[suspect]]))]
+            serials, moments = np.unique(self._serials[slot[suspect]]), event_us[suspect]
+            repeated = known[self._repeated(keys, serials, int(moments.min()), int(moments.max()))]
         if len(repeated) == 0:
             self._chunks.append(keys)
             return None
@@ -70,12 +68,16 @@ class Repeats:
         event_us, sequence, starts = other._of(source)
         self._chunks.append(np.stack((np.repeat(self._serials[into], np.diff(starts)), event_us, sequence)))
 
-    def _repeated(self, keys: Ints, serials: Ints) -> Ints:
-        """Columns of `keys` that are in our notes, or earlier in `keys`, looking at the given windows only."""
+    def _repeated(self, keys: Ints, serials: Ints, first_us: int, last_us: int) -> Ints:
+        """Columns of `keys` that are in our notes, or earlier in `keys`.
+
+        Only the given windows and moments are looked at: a long session has many notes, and few of them are near.
+        """
         self._join()
         noted = self._chunks[0] if self._chunks else keys[:, :0]
+        noted = noted[:, (noted[1] >= first_us) & (noted[1] <= last_us)]
         noted = noted[:, np.isin(noted[0], serials)]
-        mine = np.flatnonzero(np.isin(keys[0], serials))
+        mine = np.flatnonzero((keys[1] >= first_us) & (keys[1] <= last_us) & np.isin(keys[0], serials))
         if len(mine) == 0:
             return mine
         both = np.concatenate((noted, keys[:, mine]), axis=1)

@@ -166,7 +166,7 @@ class SessionWindow(_Lateness):
 
     gap       how long a key must be silent for its session to end
     max_size  a session holds readings from less than this after its first, then another begins; None: it may last for
-              ever, and with some aggregates its state grows as long
+              ever, and its state grows as long: by sequence numbers, and by the readings of a time-weighted mean
     """
 
     gap: timedelta
