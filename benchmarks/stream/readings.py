@@ -24,7 +24,7 @@ PER_MESSAGE = 500
 def fill(
     bootstrap: str, topic: str, readings: int, encoding: Encoding, *, partitions: int = 4, sensors: int = SENSORS
 ) -> int:
-    """Make the topic and publish `readings` and, for each machine, one an hour later that closes its windows.
+    """Make the topic and publish `readings` and, for each sensor, one an hour later that closes its windows.
 
     Returns the messages published.
     """
@@ -62,11 +62,11 @@ def closing_after(readings: int, sensors: int = SENSORS) -> int:
 
 
 def _closing(readings: int, sensors: int) -> pa.RecordBatch:
-    machines = _machines(sensors)
+    machines = np.repeat(_machines(sensors), PER_MACHINE)
+    names = [f"{machine}/sensor-{place % PER_MACHINE}" for place, machine in enumerate(machines)]
     count = len(machines)
     event = np.full(count, closing_after(readings, sensors) + 3_000_000_000)
-    of_sensor = pa.array([f"{machine}/sensor-0" for machine in machines])
-    return _batch(pa.array(machines), of_sensor, event, np.zeros(count), np.full(count, 10**9))
+    return _batch(pa.array(machines), pa.array(names), event, np.zeros(count), np.full(count, 10**9))
 
 
 def _machines(sensors: int) -> list[str]:

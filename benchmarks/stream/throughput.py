@@ -1,10 +1,12 @@
 """10-second tumbling count, mean, min and max per sensor, from Kafka into Parquet: tidemill beside its peers.
 
-    .venv/bin/python benchmarks/stream/throughput.py [--readings N] [--batched N] [--rounds 5] [--only NAME,…]
+    .venv/bin/python benchmarks/stream/throughput.py [--rounds 5] [--kinds single,arrow] [--only NAME,…] [--out FILE]
 
 One broker, one topic a kind of message, each contender alone in its own process, in turns; every result is compared
-with tidemill's, window by window. Prints one line a run and a table of medians and ratios. The peers' packages are put
-into an environment of their own (`benchmarks/stream/.venv`), pinned in peers.lock.
+with tidemill's, window by window. Kind `long` is `single`, ten times as many and tidemill alone: what each run has to do
+once (the first fetch, the last commit) is then small beside the readings. Prints one line a run and a table of medians and ratios; who fails or differs has a
+line that says so. The peers' packages are put into an environment of their own (`benchmarks/stream/.venv`), pinned in
+peers.lock. `plots.py` makes the pictures of the file that `--out` names.
 """
 
 from __future__ import annotations
@@ -12,128 +14,58 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 import readings as topics_of_readings
-from deltalake import DeltaTable
+from contenders import HERE, PEERS, ROOT, Contender, Failed, Load, contenders
 
-from infra import wiring
 from infra.devstack.kafka import KafkaBroker
 from infra.devstack.ports import free_ports
-from infra.settings import Settings
+from ingestion.encoding import Encoding
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-PEERS = HERE / ".venv"
-LIMIT_SECONDS = 600.0
+__all__ = ["ROOT", "broker"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
-    """A topic full of readings."""
+class Kind:
+    """One kind of messages: how they are written, and how many readings of it are measured."""
+
+    encoding: Encoding
+    readings: int
+
+
+KINDS: Mapping[str, Kind] = {
+    "single": Kind(encoding="json", readings=200_000),
+    "long": Kind(encoding="json", readings=2_000_000),
+    "arrow": Kind(encoding="arrow", readings=20_000_000),
+    "lines": Kind(encoding="json_lines", readings=4_000_000),
+    "columns": Kind(encoding="json_columns", readings=4_000_000),
+}
+REFERENCE = "tidemill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One run. Rates in readings a second, by the clock and of CPU time; or why there are none."""
 
     kind: str
-    topic: str
-    readings: int
-    messages: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a contender did: seconds from the first message to the last window written, and the windows' file."""
-
-    seconds: float
-    windows: Path
-
-
-Contender = Callable[[str, Load, Path], Run]
-
-
-def peer(script: str, python: Path) -> Contender:
-    """A script of `peers/` in an interpreter."""
-
-    def run(bootstrap: str, load: Load, folder: Path) -> Run:
-        out = folder / "windows.parquet"
-        command = [str(python), str(HERE / "peers" / script), bootstrap, load.topic, str(load.messages), str(out)]
-        with (folder / "log").open("w") as log:
-            answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, timeout=LIMIT_SECONDS, check=False)
-        # Faust writes a terminal's control characters beside it
-        found = re.search(rb'\{"seconds": ([0-9.e-]+)\}', answer.stdout)
-        if answer.returncode or not found:
-            raise RuntimeError(f"{script} ended with {answer.returncode}: {(folder / 'log').read_text()[-2000:]}")
-        return Run(seconds=float(found[1]), windows=out)
-
-    return run
-
-
-def tidemill(bootstrap: str, load: Load, folder: Path) -> Run:
-    """The real worker: from its readiness to the commit that holds the topic's end."""
-    environment = {
-        "TIDEMILL_HOME": str(folder),
-        "TIDEMILL_KAFKA_BOOTSTRAP": bootstrap,
-        "TIDEMILL_POSTGRES_URL": "postgresql+psycopg2://none",
-        "TIDEMILL_API_URL": "http://127.0.0.1:1",
-        "TIDEMILL_DASHBOARD_URL": "http://127.0.0.1:1",
-        "TIDEMILL_READINGS_TOPIC": load.topic,
-        "TIDEMILL_WINDOW_SECONDS": "10",
-        "TIDEMILL_ALLOWED_LATENESS_SECONDS": "0",
-        "TIDEMILL_IDLE_TIMEOUT_SECONDS": "3600",
-    }
-    os.environ.update(environment)
-    settings = Settings()
-    command = [sys.executable, "-m", "infra.cli.main", "stream", "run"]
-    with (folder / "log").open("w") as log:
-        worker = subprocess.Popen(command, cwd=ROOT, env=os.environ.copy(), stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while True:
-            progress = wiring.stream_progress(settings)
-            if sum(part.next_offset for part in progress.values()) >= load.messages:
-                break
-            if worker.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the worker did not come to the end: {(folder / 'log').read_text()[-2000:]}")
-            time.sleep(0.5)
-    finally:
-        worker.terminate()
-        worker.wait(30)
-    began = json.loads((settings.paths.run / "stream.json").read_text())["since"]
-    ended = max(part.last_commit_at for part in progress.values() if part.last_commit_at)
-    out = folder / "windows.parquet"
-    table = pa.table(DeltaTable(str(settings.paths.lake / "windows")).to_pyarrow_table())
-    start = table["window_start"].cast(pa.int64())
-    kept = table.select(["sensor_id", "count", "mean", "min", "max"]).append_column("window_start", start)
-    pq.write_table(kept, out)
-    return Run(seconds=(ended - datetime.fromisoformat(began)).total_seconds(), windows=out)
-
-
-def contenders() -> dict[str, dict[str, Contender]]:
-    ours, theirs = Path(sys.executable), PEERS / "bin" / "python"
-    return {
-        "single": {
-            "tidemill": tidemill,
-            "Faust agent": peer("faust_agent.py", ours),
-            "confluent-kafka loop": peer("confluent_loop.py", theirs),
-            "Quix Streams": peer("quix_streams.py", theirs),
-            "Bytewax": peer("bytewax_flow.py", theirs),
-            "Pathway": peer("pathway_flow.py", theirs),
-        },
-        "batched": {"tidemill": tidemill, "aiokafka, vectorised": peer("aiokafka_vectorised.py", ours)},
-    }
+    name: str
+    round: int
+    rate: float | None
+    cpu_rate: float | None
+    remark: str
+    load: float
 
 
 def differences(one: Path, other: Path, until_us: int) -> int:
@@ -171,55 +103,104 @@ def install_peers() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--readings", type=int, default=500_000, help="of one a message; 0 leaves them out")
-    parser.add_argument("--batched", type=int, default=10_000_000, help="of 500 a message; 0 leaves them out")
+    parser.add_argument("--kinds", default=",".join(KINDS), help=f"of {', '.join(KINDS)}; default all")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the readings of each kind")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="names of contenders, comma-separated")
+    parser.add_argument("--only", help="names of contenders beside tidemill, comma-separated")
+    parser.add_argument("--out", type=Path, help="JSON file for what was measured; what it has of other kinds stays")
     given = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     install_peers()
+    only = given.only.split(",") if given.only else None
     with broker() as bootstrap:
-        for kind, wanted, encoding in (("single", given.readings, "json"), ("batched", given.batched, "arrow")):
-            if not wanted:
-                continue
-            began = time.perf_counter()
-            messages = topics_of_readings.fill(bootstrap, f"bench-{kind}", wanted, encoding)
-            print(f"{kind}: {wanted:,} readings published in {time.perf_counter() - began:.1f} s", flush=True)
-            load = Load(kind=kind, topic=f"bench-{kind}", readings=wanted, messages=messages)
-            only = given.only.split(",") if given.only else None
-            chosen = {n: c for n, c in contenders()[kind].items() if only is None or n in only or n == "tidemill"}
-            report(load, rounds(bootstrap, load, chosen, given.rounds))
+        loads = [filled(bootstrap, kind, given.scale) for kind in given.kinds.split(",")]
+        lines: list[Line] = []
+        # in turns over all kinds, so that what else the machine does falls on all of them
+        for number in range(given.rounds):
+            for load in loads:
+                found = contenders(load.kind)
+                chosen = {n: c for n, c in found.items() if only is None or n in only or n.startswith(REFERENCE)}
+                lines += one_round(bootstrap, load, chosen, number + 1)
+            if given.out:
+                save(given.out, lines)
+    for load in loads:
+        report(load, [line for line in lines if line.kind == load.kind])
 
 
-def rounds(bootstrap: str, load: Load, chosen: dict[str, Contender], count: int) -> dict[str, list[float]]:
-    rates: dict[str, list[float]] = {name: [] for name in chosen}
+def filled(bootstrap: str, kind: str, scale: float) -> Load:
+    readings = round(KINDS[kind].readings * scale / 10_000) * 10_000
+    began = time.perf_counter()
+    messages = topics_of_readings.fill(bootstrap, f"bench-{kind}", readings, KINDS[kind].encoding)
+    print(f"{kind}: {readings:,} readings published in {time.perf_counter() - began:.1f} s", flush=True)
+    return Load(kind=kind, topic=f"bench-{kind}", readings=readings, messages=messages)
+
+
+def one_round(bootstrap: str, load: Load, chosen: Mapping[str, Contender], number: int) -> list[Line]:
+    lines = []
     until = topics_of_readings.closing_after(load.readings)
-    for number in range(count):
-        with tempfile.TemporaryDirectory(prefix="tidemill-bench-run-") as folder:
-            first: Path | None = None
-            for name, contender in chosen.items():
-                own = Path(folder) / name.replace(" ", "-").replace(",", "")
-                own.mkdir()
+    with tempfile.TemporaryDirectory(prefix="tidemill-bench-run-") as folder:
+        reference: Path | None = None
+        for place, (name, contender) in enumerate(chosen.items()):
+            own = Path(folder) / str(place)
+            own.mkdir()
+            rate = cpu_rate = None
+            try:
                 run = contender(bootstrap, load, own)
-                first = first or run.windows
-                apart = differences(first, run.windows, until)
-                rates[name].append(load.readings / run.seconds)
-                equal = "equal" if apart == 0 else f"{apart} WINDOWS DIFFER"
-                told = f"  round {number + 1}  {name:<22} {run.seconds:8.2f} s  {rates[name][-1]:>12,.0f}/s  {equal}"
-                print(told, flush=True)
-                if apart:
-                    sys.exit(f"{name} does not give the same windows")
-    return rates
+                reference = reference or run.windows
+                apart = differences(reference, run.windows, until)
+                remark = "equal" if apart == 0 else f"{apart} windows differ"
+                rate, cpu_rate = load.readings / run.seconds, load.readings / run.cpu
+            except (Failed, OSError, duckdb.Error) as error:
+                remark = f"failed: {error}"
+            line = Line(
+                kind=load.kind,
+                name=name,
+                round=number,
+                rate=rate,
+                cpu_rate=cpu_rate,
+                remark=remark,
+                load=os.getloadavg()[0],
+            )
+            lines.append(line)
+            rates = f"{rate:>12,.0f}/s {cpu_rate:>12,.0f}/CPU s" if rate and cpu_rate else f"{'':>30}"
+            told = f"  round {number}  {load.kind:<8} {name:<25} {rates}  load {line.load:4.1f}  {remark[:300]}"
+            print(told, flush=True)
+    return lines
 
 
-def report(load: Load, rates: dict[str, list[float]]) -> None:
-    ours = statistics.median(rates["tidemill"])
-    print(f"\n| {load.kind}: {load.readings:,} readings | readings/s, median (least to most) | tidemill is |")
-    print("|---|---|---|")
-    for name, found in sorted(rates.items(), key=lambda pair: -statistics.median(pair[1])):
-        middle = statistics.median(found)
-        print(f"| {name} | {middle:,.0f} ({min(found):,.0f} to {max(found):,.0f}) | {ours / middle:.2f} × |")
+def save(path: Path, lines: Sequence[Line]) -> None:
+    kinds = {line.kind for line in lines}
+    held = [one for one in json.loads(path.read_text()) if one["kind"] not in kinds] if path.exists() else []
+    path.write_text(json.dumps([*held, *(asdict(line) for line in lines)], indent=1))
+
+
+def report(load: Load, lines: Sequence[Line]) -> None:
+    """Medians, and the median of the ratios within a round."""
+    by_name: dict[str, dict[int, Line]] = {}
+    for line in lines:
+        if line.rate:
+            by_name.setdefault(line.name, {})[line.round] = line
+    ours = by_name.get(REFERENCE) or by_name.get(f"{REFERENCE}, all aggregates") or {}
+    title = f"{load.kind}: {load.readings:,} readings"
+    print(f"\n| {title} | readings/s (least to most) | readings/CPU s | tidemill is | by CPU time |")
+    print("|---|---|---|---|---|")
+    for name, rounds in sorted(by_name.items(), key=lambda pair: -middle([line.cpu_rate for line in pair[1].values()])):
+        rates = [line.rate for line in rounds.values() if line.rate]
+        shared = [number for number in rounds if number in ours]
+        ratio = middle([(ours[n].rate or 0) / (rounds[n].rate or 1) for n in shared])
+        cpu_ratio = middle([(ours[n].cpu_rate or 0) / (rounds[n].cpu_rate or 1) for n in shared])
+        told = f"{middle(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+        cpu = middle([line.cpu_rate for line in rounds.values()])
+        print(f"| {name} | {told} | {cpu:,.0f} | {ratio:.2f} × | {cpu_ratio:.2f} × |")
+    for line in lines:
+        if line.remark != "equal":
+            print(f"| {line.name}, round {line.round} | {line.remark[:200]} | | | |")
     print(flush=True)
+
+
+def middle(values: Sequence[float | None]) -> float:
+    found = [value for value in values if value is not None]
+    return statistics.median(found) if found else 0.0
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 import uuid
 
 import orjson
 from confluent_kafka import Consumer
-from result import Windows, fold, told, write
+from result import Start, Windows, fold, started, told, write
 
 bootstrap, topic, messages, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 consumer = Consumer(
@@ -21,16 +20,18 @@ consumer = Consumer(
 )
 consumer.subscribe([topic])
 windows: Windows = {}
-seen, began = 0, 0.0
+seen = 0
+began: Start | None = None
 while seen < messages:
     batch = consumer.consume(10_000, timeout=1.0)
     if batch and not began:
-        began = time.perf_counter()
+        began = started()
     for message in batch:
         if message.error():
             sys.exit(str(message.error()))
         fold(windows, orjson.loads(message.value()))
     seen += len(batch)
 write(windows, out)
+assert began is not None
 told(began)
 consumer.close()

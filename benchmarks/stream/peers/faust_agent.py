@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import faust
-from result import Windows, fold, told, write
+from result import Start, Windows, fold, started, told, write
 
 from ingestion.stream import compression
 
@@ -46,10 +45,11 @@ windows: Windows = {}
 
 @app.agent(app.topic(name, value_type=Reading))
 async def count(readings):  # type: ignore[no-untyped-def]
-    seen, began = 0, 0.0
+    seen = 0
+    began: Start | None = None
     async for reading in readings:
         if not began:
-            began = time.perf_counter()
+            began = started()
         fold(windows, {"value": reading.value, "event_time": reading.event_time, "sensor_id": reading.sensor_id})
         seen += 1
         if seen == messages:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 import uuid
 
 from quixstreams import Application
-from result import Windows, fold, told, write
+from result import Start, Windows, fold, started, told, write
 
 bootstrap, name, messages, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 app = Application(
@@ -20,13 +19,13 @@ app = Application(
     use_changelog_topics=False,
 )
 windows: Windows = {}
-began = 0.0
+began: Start | None = None
 
 
 def take(reading: dict[str, object]) -> None:
     global began
     if not began:
-        began = time.perf_counter()
+        began = started()
     fold(windows, reading)
 
 
@@ -34,4 +33,5 @@ frame = app.dataframe(app.topic(name, value_deserializer="json"))
 frame.update(take)
 app.run(count=messages, collect=False)
 write(windows, out)
+assert began is not None
 told(began)

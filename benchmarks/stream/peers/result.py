@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +14,23 @@ WINDOW_US = 10_000_000
 
 Windows = dict[tuple[str, int], list[float]]
 """(sensor_id, window start in microseconds) -> [count, sum, min, max]"""
+
+
+class Start(NamedTuple):
+    """When the first message was there: by the clock, and in CPU seconds of this process."""
+
+    wall: float
+    cpu: float
+
+
+def started() -> Start:
+    return Start(time.perf_counter(), time.process_time())
+
+
+def told(start: Start) -> None:
+    """Say what it took since then, in the form that `throughput.py` looks for."""
+    seconds, cpu = time.perf_counter() - start.wall, time.process_time() - start.cpu
+    print(json.dumps({"seconds": seconds, "cpu": cpu}), flush=True)
 
 
 def microseconds(text: str) -> int:
@@ -50,7 +67,3 @@ def write(windows: Windows, path: str) -> None:
         }
     )
     pq.write_table(table, path)
-
-
-def told(began: float) -> None:
-    print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
