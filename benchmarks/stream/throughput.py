@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/stream/throughput.py [--rounds 5] [--kinds single,arrow] [--only NAME,…] [--out FILE]
 
 One broker, one topic a kind of message, each contender alone in its own process, in turns; every result is compared
-with tidemill's, window by window. Kind `long` is `single`, ten times as many and tidemill alone: what each run has to do
-once (the first fetch, the last commit) is then small beside the readings. Prints one line a run and a table of medians and ratios; who fails or differs has a
-line that says so. The peers' packages are put into an environment of their own (`benchmarks/stream/.venv`), pinned in
-peers.lock. `plots.py` makes the pictures of the file that `--out` names.
+with tidemill's, window by window. Kind `long` is `single`, ten times as many and tidemill alone: what each run has to
+do once (the first fetch, the last commit) is then small beside the readings. Prints one line a run and a table of
+medians and ratios; who fails or differs has a line that says so. The peers' packages are put into an environment of
+their own (`benchmarks/stream/.venv`), pinned in peers.lock. `plots.py` draws the file that `--out` names.
 """
 
 from __future__ import annotations
