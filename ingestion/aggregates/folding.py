@@ -33,7 +33,7 @@ class Column(NamedTuple):
 def column_of(name: str, data: Any) -> Column:
     """A column of a record batch. Numbers that are not finite are no values, except where they cannot be."""
     valid = None if data.null_count == 0 else np.asarray(data.is_valid().to_numpy(zero_copy_only=False), bool)
-    if pa.types.is_string(data.type):
+    if pa.types.is_string(data.type) or pa.types.is_dictionary(data.type):
         coded = data.dictionary_encode()
         codes = coded.indices.fill_null(0).to_numpy(zero_copy_only=False)
         return Column(codes, coded.dictionary.to_numpy(zero_copy_only=False), valid)
