@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,10 +76,11 @@ def live(
     death: str | None,
     sink: type[MemorySink] = MemorySink,
     stream: StreamSettings = SETTINGS,
+    committer: Executor | None = None,
 ) -> None:
     """One life of the worker: it takes as many messages as the cuts say, and dies in a commit or between two."""
     letters = MemoryLetters(store, int(death.split()[1]) if death and death.startswith("letters") else None)
-    pipeline = Pipeline(stream, sink(store, death), letters, now=lambda: ORIGIN, monotonic=Clock())
+    pipeline = Pipeline(stream, sink(store, death), letters, now=lambda: ORIGIN, monotonic=Clock(), committer=committer)
     position = pipeline.assign([0], {0: 0})[0]
     try:
         for cut in cuts:
@@ -124,6 +128,59 @@ def test_lives_and_deaths_change_nothing(
         live(disturbed, all_messages, cuts, death)
     left, right = finish(disturbed, all_messages), finish(Store(), all_messages)
     assert left == right
+
+
+class Late(Executor):
+    """Makes a commit at the last moment, when the pipeline waits for it: much has been folded by then."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        return Waiting(lambda: function(*arguments, **named))
+
+
+class Waiting(Future[Any]):
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self._work = work
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            try:
+                self.set_result(self._work())
+            except Crash as crash:
+                self.set_exception(crash)
+        return super().result(timeout)
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(messages, st.lists(life, max_size=6), st.sampled_from([1, 5, 1000]))
+def test_commits_beside_the_folding_change_nothing(
+    all_messages: list[Message], lives: list[tuple[list[int], str | None]], commit_readings: int
+) -> None:
+    stream = replace(SETTINGS, commit_readings=commit_readings)
+    disturbed = Store()
+    for cuts, death in lives:
+        live(disturbed, all_messages, cuts, death, stream=stream, committer=Late())
+    assert finish(disturbed, all_messages) == finish(Store(), all_messages)
+
+
+@pytest.mark.parametrize("committer", [None, Late()])
+def test_nothing_is_committed_after_a_commit_that_failed(committer: Executor | None) -> None:
+    store = Store()
+    letters = MemoryLetters(store)
+    pipeline = Pipeline(
+        SETTINGS, MemorySink(store, "windows"), letters, now=lambda: ORIGIN, monotonic=Clock(), committer=committer
+    )
+    pipeline.assign([0], {0: 0})
+    pipeline.take(0, [Message(0, STAMP, b"m", encode_reading(reading(1, 1.0, None)))])
+    with pytest.raises(Crash):
+        pipeline.commit()
+        pipeline.settle()
+    with pytest.raises(Crash):
+        pipeline.take(0, [Message(1, STAMP, b"m", encode_reading(reading(2, 1.0, None)))])
+        pipeline.commit()
+    with pytest.raises(Crash):
+        pipeline.drop()
+    assert store.checkpoints == {}
 
 
 @settings(max_examples=examples(100), deadline=None)
