@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 LONGEST_PAUSE = 5.0
-"""Seconds between two answers of the broker after which it counts as having been away; it answers at least each 1.5."""
+"""Seconds between two answers of the broker after which it counts as away; it answers at least twice a second."""
 
 
 class Idleness:
