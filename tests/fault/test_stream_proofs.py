@@ -34,7 +34,7 @@ def broker(stack_home: Path) -> Iterator[KafkaBroker]:
         broker.stop()
 
 
-@pytest.mark.timeout(3600 if SHARE > 0.2 else 900)
+@pytest.mark.timeout(7200 if SHARE > 0.2 else 1800)
 @pytest.mark.parametrize("name", PROOFS)
 def test_nothing_is_lost_and_nothing_counted_twice(name: str, broker: KafkaBroker, tmp_path: Path) -> None:
     if name in NEEDS_A_DISK and (reason := cannot_mount(tmp_path)):

@@ -35,10 +35,10 @@ class Entry:
 PROOFS: Mapping[str, Entry] = {
     "kills": Entry(full=100, least=16, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest)),
     "kills-hopping": Entry(
-        full=40, least=11, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest, windows="hopping")
+        full=40, least=5, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest, windows="hopping")
     ),
     "kills-session": Entry(
-        full=40, least=11, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest, windows="session")
+        full=40, least=5, check=lambda broker, *rest: kills.kills(broker.bootstrap, *rest, windows="session")
     ),
     "rebalances": Entry(full=20, least=4, check=lambda broker, *rest: membership.rebalances(broker.bootstrap, *rest)),
     "zombies": Entry(full=50, least=4, check=lambda broker, *rest: membership.zombies(broker.bootstrap, *rest)),

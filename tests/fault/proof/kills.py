@@ -20,6 +20,7 @@ def kills(bootstrap: str, scratch: Path, count: int, seed: int, *, windows: str 
     steps = [step for step in STEPS if windows is None or not step.startswith("letters")]
     with proof(bootstrap, scratch, "kill -9 of workers", seed, may_end=False, windows=windows) as of:
         random_ = random.Random(seed)
+        random_.shuffle(steps)
         for life in range(count):
             if life < len(steps) or life % 2:
                 _at_step(of, steps[life % len(steps)], random_.choice([1, 1, 2, 5]))

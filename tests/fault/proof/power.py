@@ -23,7 +23,9 @@ from tests.fault.proof.worker import Variant
 
 _MIB = 1024 * 1024
 _SIZE = 256 * _MIB
-_CUTTING: tuple[Step, ...] = tuple(step for step in STEPS if step != "restored")
+_DARING: tuple[Step, ...] = ("entry written", "part on disk", "state drafted", "late entry written")
+# the moments at which something is written and not yet flushed come first, so that a few cuts meet them
+_CUTTING = (*_DARING, *(step for step in STEPS if step not in (*_DARING, "restored")))
 # the file system's journal names new files after a second, the data that nobody flushed comes half a minute later
 _OPTIONS = "loop,commit=1"
 
@@ -109,7 +111,7 @@ def power_cuts(bootstrap: str, scratch: Path, count: int, seed: int, *, variant:
         ) as of:
             random_ = random.Random(seed)
             undone = sum(
-                _cut(of, disk, random_, _CUTTING[number % len(_CUTTING)] if number % 4 != 3 else None)
+                _cut(of, disk, random_, _CUTTING[number % len(_CUTTING)] if number % 5 != 4 else None)
                 for number in range(count)
             )
             of.figures |= {
