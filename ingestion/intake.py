@@ -137,7 +137,8 @@ def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Dec
     if at_once is not None:
         return at_once
     size = len(records)
-    if size <= _SMALLEST_PART or (records.value(0) or b"")[:4] == ARROW_MAGIC:
+    first = (records.value(0) or b"") if size else b""
+    if size <= _SMALLEST_PART or first[:4] == ARROW_MAGIC or form_of(first) == "columns":
         return _decoded_singly(partition, records, settings)
     bounds = np.linspace(0, size, min(_PARTS, 1 + size // _SMALLEST_PART) + 1).astype(int).tolist()
     ranges = list(itertools.pairwise(bounds))
