@@ -5,7 +5,6 @@ Nothing here starts a worker: the supervisor does when it finds the file, and en
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ingestion.definition_document import definition_of
 from ingestion.errors import InvalidInput
 from scoring import errors as scoring_errors
 from scoring.specs.document import MAX_BYTES, load_document, read_document
-from storage.durability import fsync_folder
+from storage.durability import fsync_folder, write_whole
 from storage.preparation.statement import bind
 
 
@@ -76,13 +75,7 @@ class StreamDefinitions:
         if path.exists() and path.read_bytes() == content:
             return False
         self._folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        fsync_folder(self._folder)
+        write_whole(path, content)
         return True
 
     def remove(self, name: str) -> bytes:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.durability import fsync_folder
+from storage.durability import fsync_folder, write_synced
 
 
 def holds_claim(folder: Path, topic: str, stream: str, *, is_defined: Callable[[str], bool]) -> bool:
@@ -31,10 +31,7 @@ def _take(path: Path, stream: str) -> None:
     """Whole or not at all, and by one alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{stream}.{os.getpid()}.tmp")
-    with draft.open("w") as file:
-        file.write(stream)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(draft, stream.encode())
     try:
         os.link(draft, path)
     except FileExistsError:

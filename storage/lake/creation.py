@@ -12,7 +12,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError
 
-from storage.durability import fsync_folder
+from storage.durability import fsync_file, fsync_folder
 from storage.lake.tables import DATE, LakeTable
 
 _FIRST_ENTRY = f"{0:020}.json"
@@ -66,8 +66,7 @@ def _create(folder: Path, table: LakeTable, configuration: Mapping[str, str]) ->
             aside, table.schema, partition_by=[DATE.name], name=table.name, configuration=dict(configuration)
         )
         entry = Path(aside, "_delta_log", _FIRST_ENTRY)
-        with entry.open("rb") as file:
-            os.fsync(file.fileno())
+        fsync_file(entry)
         try:
             os.link(entry, log / _FIRST_ENTRY)
         except FileExistsError:

@@ -23,7 +23,7 @@ from ingestion.checkpoint import Progress, read_head
 from ingestion.counted_letters import CountedLetters
 from ingestion.errors import TryAgain
 from ingestion.steps import Listener, unheard
-from storage.durability import fsync_folder
+from storage.durability import fsync_folder, write_synced
 from storage.lake.tables import WINDOWS, LakeTable
 
 GRACE = timedelta(minutes=1)
@@ -72,10 +72,7 @@ def write_state(root: Path, ids: PartitionIds, state: bytes, *, step: Listener =
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}.tmp")
-        with draft.open("wb") as file:
-            file.write(state)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(draft, state)
         step("state drafted")
         draft.rename(path)
     fsync_folder(root)

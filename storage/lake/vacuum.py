@@ -7,7 +7,6 @@ retention     how long a file or log entry stays after it was superseded, whoeve
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +16,7 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from storage.durability import fsync_folder
+from storage.durability import fsync_file, fsync_folder
 from storage.lake.compaction import joins
 from storage.lake.table_log import actions, entries, live_files, modified_at, opened_table, version_of
 
@@ -92,8 +91,7 @@ def shorten_log(folder: Path, *, retention: timedelta, needed_from: int | None, 
         return 0
     # delta-rs does not sync what it writes, and from here on this is the only copy of what came before
     for path in (checkpoint, log / "_last_checkpoint"):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        fsync_file(path)
     fsync_folder(log)
     # the oldest first: cut anywhere, what is left is a log without its beginning
     for path in sorted(doomed):

@@ -37,7 +37,7 @@ from ingestion.checkpoint import Checkpoint
 from ingestion.errors import Fenced, TryAgain
 from ingestion.ports import WindowCommit
 from ingestion.steps import Listener, unheard
-from storage.durability import fsync_folder
+from storage.durability import fsync_file, fsync_folder
 from storage.lake.creation import opened
 from storage.lake.part_files import PART_FILE_ORDER, dated, statistics
 from storage.lake.stream_state import (
@@ -263,8 +263,7 @@ class AppendTable:
         for version in range(before + 1, self._table.version() + 1):
             for name in (f"{version:020}.json", f"{version:020}.checkpoint.parquet"):
                 try:
-                    with (self._log / name).open("rb") as file:
-                        os.fsync(file.fileno())
+                    fsync_file(self._log / name)
                 except FileNotFoundError:
                     continue  # no checkpoint there, or an entry already cleaned up behind one
         fsync_folder(self._log)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ingestion.alerts.ports import Version
 from ingestion.errors import InvalidInput, TryAgain
-from storage.durability import fsync_folder
+from storage.durability import fsync_file, fsync_folder
 from storage.lake.changes import current_version
 from storage.lake.table_log import actions
 
@@ -35,8 +34,7 @@ class WindowVersions:
         """
         entry = self._log / f"{version:020}.json"
         try:
-            with entry.open("rb") as file:
-                os.fsync(file.fileno())
+            fsync_file(entry)
         except FileNotFoundError:
             return None
         fsync_folder(self._log)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -21,7 +20,7 @@ from sqlalchemy.engine import Engine
 
 from ingestion.errors import TryAgain
 from scoring import errors as scoring_errors
-from storage.durability import fsync_folder
+from storage.durability import write_whole
 from storage.inputs.static_tables import JOINABLE, arrow_schema
 from storage.postgres.engine import transaction
 
@@ -95,13 +94,7 @@ class StaticVersions:
         if path.exists():
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-        fsync_folder(self._folder)
+        write_whole(path, data)
 
     def _path(self, version: str) -> Path:
         return self._folder / f"{version}.arrow"

@@ -15,7 +15,7 @@ from scoring.errors import Conflict, InvalidInput
 from scoring.job import Job
 from scoring.manifest import Manifest
 from scoring.minibatch import MiniBatchResult
-from storage.durability import fsync_folder
+from storage.durability import fsync_folder, write_whole
 from storage.sinks import formats
 from storage.sinks.places import Places
 
@@ -100,13 +100,8 @@ class OutputFile:
     def _mark(self, job: Job, target: Path, digest: str, *, before: str | None) -> None:
         marker = self._marker(job)
         marker.parent.mkdir(parents=True, exist_ok=True)
-        half = marker.with_suffix(".tmp")
-        with half.open("w") as file:
-            json.dump({"path": str(target), "sha256": digest, "round": job.round, "before": before}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(marker)
-        fsync_folder(marker.parent)
+        note = {"path": str(target), "sha256": digest, "round": job.round, "before": before}
+        write_whole(marker, json.dumps(note).encode())
 
     def _marked(self, job: Job, target: Path) -> dict[str, Any] | None:
         """What is noted of the file that this job has written, or was about to; None where it has not come so far."""
