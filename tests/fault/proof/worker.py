@@ -21,8 +21,9 @@ import storage.lake.window_sink
 from infra import stream_definitions, stream_wiring, wiring
 from infra.settings import Settings
 from ingestion.ports import WindowCommit
-from ingestion.steps import Step
+from ingestion.steps import Step, unheard
 from ingestion.window import WINDOW_SCHEMA
+from storage.lake.part_files import dated
 from storage.lake.tables import WINDOWS
 
 Variant = Literal["honest", "position-first", "unfenced", "unsynced"]
@@ -114,9 +115,13 @@ class PositionFirstSink(storage.lake.window_sink.LakeWindowSink):
         self._table = WINDOWS.path(lake_root)
 
     def commit(self, commit: WindowCommit) -> None:
+        heard = self._step
+        if not commit.windows.num_rows:
+            self._step = unheard  # a kill in a commit without rows would lose nothing
         super().commit(replace(commit, windows=WINDOW_SCHEMA.empty_table()))
+        self._step = heard
         if commit.windows.num_rows:
-            rows = storage.lake.window_sink._dated(commit.windows, "window_start")
+            rows = dated(commit.windows, "window_start")
             write_deltalake(self._table, rows, mode="append", partition_by=["date"])
 
 
