@@ -9,12 +9,21 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scoring.errors import InvalidInput
 from scoring.specs.document import MAX_BYTES, Document, body_document
 from scoring.specs.validation import Spec
+
+RequestKey = Annotated[
+    str | None,
+    Header(
+        alias="repeatability_request-id",
+        max_length=200,
+        description="The same key again is the same job, so that a request may be repeated.",
+    ),
+]
 
 
 async def _body(request: Request) -> Document:

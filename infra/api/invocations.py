@@ -9,7 +9,7 @@ import uuid_utils
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from infra.api import pipeline_deployments
-from infra.api.bodies import Body, documented
+from infra.api.bodies import Body, RequestKey, documented
 from infra.api.endpoints import base_url
 from infra.api.errors import answers
 from infra.api.jobs import Limit, canceled_job, shown_job
@@ -30,14 +30,6 @@ from storage.job_places import located
 DeploymentHeader = Annotated[
     str | None,
     Header(alias="azureml-model-deployment", description="Which deployment; default the endpoint's default."),
-]
-RequestKey = Annotated[
-    str | None,
-    Header(
-        alias="repeatability_request-id",
-        max_length=200,
-        description="The same key again is the same job, so that a request may be repeated.",
-    ),
 ]
 
 _EXAMPLES = {

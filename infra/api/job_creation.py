@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import uuid_utils
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 
-from infra.api.bodies import Body, documented
+from infra.api.bodies import Body, RequestKey, documented
 from infra.api.errors import answers
 from infra.api.jobs import shown_job
 from infra.api.local_compute import make_local_compute
@@ -24,15 +22,6 @@ from scoring.specs.document import Document
 from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
 from scoring.specs.shown import Shown
 from storage.step_places import StepPlaces
-
-RequestKey = Annotated[
-    str | None,
-    Header(
-        alias="repeatability_request-id",
-        max_length=200,
-        description="The same key again is the same job, so that a request may be repeated.",
-    ),
-]
 
 _ON_DEMAND = {DEFAULT_COMPUTE, SERVERLESS}
 
