@@ -87,20 +87,29 @@ def encode_batch(batch: pa.RecordBatch) -> bytes:
     return bytes(sink.getvalue())
 
 
+UNREADABLE_JSON = (msgspec.DecodeError, ValueError, RecursionError, OverflowError)
+"""What decoding a JSON message may raise."""
+
+
+def poison_of(error: Exception, value: bytes) -> PoisonMessage:
+    """Why a JSON message cannot be read, of what decoding it has raised (one of UNREADABLE_JSON)."""
+    if isinstance(error, UnicodeDecodeError):
+        return PoisonMessage("invalid_utf8", f"byte {error.start}: {error.reason}")
+    if isinstance(error, msgspec.ValidationError):
+        return PoisonMessage(offence_of(str(error)), told(str(error), value))
+    if isinstance(error, RecursionError):
+        return PoisonMessage("too_deep", "nested deeper than the parser allows")
+    return PoisonMessage("bad_json", str(error))
+
+
 def decode_json(value: bytes) -> JsonReading:
     """One JSON message. Raises PoisonMessage."""
     try:
         if not value.isascii():
             value.decode()
         return _json_decoder.decode(value)
-    except UnicodeDecodeError as error:
-        raise PoisonMessage("invalid_utf8", f"byte {error.start}: {error.reason}") from error
-    except msgspec.ValidationError as error:
-        raise PoisonMessage(offence_of(str(error)), told(str(error), value)) from error
-    except RecursionError as error:
-        raise PoisonMessage("too_deep", "nested deeper than the parser allows") from error
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
-        raise PoisonMessage("bad_json", str(error)) from error
+    except UNREADABLE_JSON as error:
+        raise poison_of(error, value) from error
 
 
 def columns_of(rows: Sequence[JsonReading]) -> pa.RecordBatch:

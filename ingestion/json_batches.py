@@ -22,11 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.arrow_columns import NULLABLE_SCHEMA
-from ingestion.codec import Int64, columns_of, decode_arrow, decode_json, encode_batch
+from ingestion.codec import UNREADABLE_JSON, Int64, columns_of, decode_arrow, decode_json, encode_batch, poison_of
 from ingestion.encoding import Encoding
 from ingestion.errors import PoisonMessage
 from ingestion.flat_json import times_of
-from ingestion.offences import offence_of, told
 from ingestion.reading import READING_SCHEMA
 
 Form = Literal["lines", "columns"]
@@ -93,14 +92,8 @@ def decode_columns(value: bytes) -> pa.RecordBatch:
         found = {"event_time": _times(columns.event_time, count), "value": pa.array(columns.value, pa.float64())}
         for name in ("machine_id", "sensor_id", "unit", "sequence"):
             found[name] = _column(name, getattr(columns, name), count)
-    except UnicodeDecodeError as error:
-        raise PoisonMessage("invalid_utf8", f"byte {error.start}: {error.reason}") from error
-    except msgspec.ValidationError as error:
-        raise PoisonMessage(offence_of(str(error)), told(str(error), value)) from error
-    except RecursionError as error:
-        raise PoisonMessage("too_deep", "nested deeper than the parser allows") from error
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
-        raise PoisonMessage("bad_json", str(error)) from error
+    except UNREADABLE_JSON as error:
+        raise poison_of(error, value) from error
     return pa.RecordBatch.from_arrays([found[name] for name in NULLABLE_SCHEMA.names], schema=NULLABLE_SCHEMA)
 
 
