@@ -22,6 +22,19 @@ def _created() -> sa.Column[object]:
     return sa.Column("created_at", _time, nullable=False, server_default=sa.func.now())
 
 
+def _versioned(name: str) -> sa.Table:
+    """Of registered things: versions that do not change once they are made."""
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("version", sa.Text, primary_key=True),
+        sa.Column("content_hash", sa.Text, nullable=False),
+        sa.Column("document", JSONB, nullable=False),
+        _created(),
+    )
+
+
 # --- static data: what is known about the plant ------------------------------------------------------------------
 
 sites = sa.Table(
@@ -80,45 +93,13 @@ computes = sa.Table(
     _created(),
 )
 
-models = sa.Table(
-    "models",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("version", sa.Text, primary_key=True),
-    sa.Column("content_hash", sa.Text, nullable=False),
-    sa.Column("document", JSONB, nullable=False),
-    _created(),
-)
+models = _versioned("models")
 
-data_assets = sa.Table(
-    "data_assets",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("version", sa.Text, primary_key=True),
-    sa.Column("content_hash", sa.Text, nullable=False),
-    sa.Column("document", JSONB, nullable=False),
-    _created(),
-)
+data_assets = _versioned("data_assets")
 
-environments = sa.Table(
-    "environments",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("version", sa.Text, primary_key=True),
-    sa.Column("content_hash", sa.Text, nullable=False),
-    sa.Column("document", JSONB, nullable=False),
-    _created(),
-)
+environments = _versioned("environments")
 
-components = sa.Table(
-    "components",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("version", sa.Text, primary_key=True),
-    sa.Column("content_hash", sa.Text, nullable=False),
-    sa.Column("document", JSONB, nullable=False),
-    _created(),
-)
+components = _versioned("components")
 
 datastores = sa.Table(
     "datastores",
