@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,8 @@ import psutil
 from infra.client import TidemillClient
 from infra.devstack.ports import free_ports
 from scoring.errors import TryAgain
+from storage.postgres.engine import create_engine
+from storage.postgres.migrate import upgrade
 
 START_SECONDS = 180
 STOP_SECONDS = 60
@@ -138,3 +141,17 @@ def files(folder: Path, count: int) -> Path:
     for number in range(count):
         (folder / f"f{number:03}.txt").write_text("x" * number)
     return folder
+
+
+@contextmanager
+def service_on(database_url: str, home: Path) -> Iterator[ServiceProcess]:
+    """A service that is not started yet, on a database that has been migrated; stopped at the end."""
+    engine = create_engine(database_url)
+    upgrade(engine)
+    engine.dispose()
+    process = ServiceProcess(home, database_url)
+    try:
+        yield process
+    finally:
+        process.client.close()
+        process.stop()

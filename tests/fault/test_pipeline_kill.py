@@ -8,9 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
-from tests.service_process import ServiceProcess
+from tests.service_process import ServiceProcess, service_on
 from tests.waiting import until
 
 pytestmark = [pytest.mark.fault, pytest.mark.stack]
@@ -18,13 +16,8 @@ pytestmark = [pytest.mark.fault, pytest.mark.stack]
 
 @pytest.fixture
 def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url)
-    yield process
-    process.client.close()
-    process.stop()
+    with service_on(database_url, tmp_path / "home") as process:
+        yield process
 
 
 def test_a_pipeline_survives_its_service_being_killed_in_each_of_its_steps(

@@ -20,8 +20,7 @@ from scoring.owner import Owner
 from storage.postgres.catalog import PostgresCatalog
 from storage.postgres.engine import create_engine
 from storage.postgres.job_store import PostgresJobStore
-from storage.postgres.migrate import upgrade
-from tests.service_process import ServiceProcess, deploy, files
+from tests.service_process import ServiceProcess, deploy, files, service_on
 
 pytestmark = [pytest.mark.fault, pytest.mark.stack]
 
@@ -43,13 +42,8 @@ def run(mini_batch):
 
 @pytest.fixture
 def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url)
-    yield process
-    process.client.close()
-    process.stop()
+    with service_on(database_url, tmp_path / "home") as process:
+        yield process
 
 
 def wait_for_mini_batches(service: ServiceProcess, job: str, count: int) -> int:

@@ -6,18 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
-from storage.postgres.migrate import upgrade
-from tests.service_process import ServiceProcess
+from tests.service_process import ServiceProcess, service_on
 
 
 @pytest.fixture
 def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url).start()
-    yield process
-    process.client.close()
-    process.stop()
+    with service_on(database_url, tmp_path / "home") as process:
+        process.start()
+        yield process

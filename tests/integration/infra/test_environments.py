@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
-from tests.service_process import ServiceProcess, files
+from tests.service_process import ServiceProcess, files, service_on
 from tests.wheels import FOREIGN, only_from, wheel
 
 pytestmark = pytest.mark.stack
@@ -55,15 +53,10 @@ dependencies:
 
 @pytest.fixture
 def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url)
-    process.environment.update(only_from(tmp_path / "wheels", tmp_path / "cache"))
-    process.start()
-    yield process
-    process.client.close()
-    process.stop()
+    with service_on(database_url, tmp_path / "home") as process:
+        process.environment.update(only_from(tmp_path / "wheels", tmp_path / "cache"))
+        process.start()
+        yield process
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
-from tests.service_process import ServiceProcess
+from tests.service_process import ServiceProcess, service_on
 from tests.waiting import until
 from tests.wheels import only_from, wheel
 
@@ -123,16 +121,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url)
-    wheel(tmp_path / "wheels", "alpha", "1.4.0")
-    process.environment.update(only_from(tmp_path / "wheels", tmp_path / "cache"))
-    process.start()
-    yield process
-    process.client.close()
-    process.stop()
+    with service_on(database_url, tmp_path / "home") as process:
+        wheel(tmp_path / "wheels", "alpha", "1.4.0")
+        process.environment.update(only_from(tmp_path / "wheels", tmp_path / "cache"))
+        process.start()
+        yield process
 
 
 def said(service: ServiceProcess, *args: str, code: int = 0) -> str:
