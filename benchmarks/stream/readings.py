@@ -19,6 +19,8 @@ PER_MACHINE = 10
 STEP_US = 100_000
 START_US = 1_760_000_000_000_000
 PER_MESSAGE = 500
+BURST = 20 * PER_MESSAGE
+"""Readings that are published at once where a rate is kept: a message of each of 20 machines."""
 
 
 def fill(
