@@ -17,6 +17,7 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 TITLES = {
     "single": "one JSON reading a message",
@@ -97,14 +98,19 @@ def growth(runs: list[dict[str, Any]], lag: dict[str, Any], folder: Path) -> Non
             shown = [(at, value) for at, value in found if value is not None]
             axes.plot([at for at, _ in shown], [value for _, value in shown], "o-", color=OURS, markersize=4, lw=1)
             axes.set_xscale("log")
-            axes.set_ylim(bottom=0)
-            axes.tick_params(labelsize=8)
+            if curve != "readings":
+                ticks = sorted({at for at, _ in shown})
+                axes.set_xticks(ticks, [f"{at:,}" for at in ticks])
+            axes.tick_params(labelsize=8, which="both")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.grid(alpha=0.25)
             for side in ("top", "right"):
                 axes.spines[side].set_visible(False)
             if not column:
                 axes.set_ylabel(title, fontsize=8)
         panels[-1, column].set_xlabel(label, fontsize=8)
+    for axes in panels[:, 0]:
+        axes.set_ylim(bottom=0)  # last: it ends the fitting of the scale to what is drawn
     kept(figure, folder / "stream-growth.svg")
 
 
