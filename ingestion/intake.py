@@ -28,8 +28,8 @@ from ingestion.codec import (
     to_microseconds,
 )
 from ingestion.errors import PoisonMessage
-from ingestion.flat_json import decode_values
 from ingestion.json_batches import decode, form_of, lines_of
+from ingestion.json_fetch import decode_values
 from ingestion.offences import shown
 from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
@@ -152,7 +152,7 @@ def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Dec
 
 
 def _decoded_at_once(records: Records, settings: StreamSettings) -> _Decoded | None:
-    """Where every record is one sound JSON reading, or every one a sound Arrow stream: the usual cases. Else None."""
+    """Where all records are sound and of one kind: Arrow streams, JSON lines, or JSON columns. Else None."""
     if not len(records) or (records.value_end - records.value_at).max() > settings.max_message_bytes:
         return None
     if (records.key_end <= records.key_at).any() or (records.value_end - records.value_at).min() < len(ARROW_MAGIC):

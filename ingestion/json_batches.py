@@ -12,12 +12,13 @@ array. Beside it every column may be an array of that length, or one value for a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,13 +26,12 @@ from ingestion.arrow_columns import NULLABLE_SCHEMA
 from ingestion.codec import UNREADABLE_JSON, Int64, columns_of, decode_arrow, decode_json, encode_batch, poison_of
 from ingestion.encoding import Encoding
 from ingestion.errors import PoisonMessage
-from ingestion.flat_json import times_of
 from ingestion.reading import READING_SCHEMA
+from ingestion.written_times import times_of
 
 Form = Literal["lines", "columns"]
 
 _LINE_BREAK = re.compile(rb"\}[ \t]*\r?\n[ \t]*\{")
-_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Probe(msgspec.Struct, gc=False):
@@ -83,18 +83,28 @@ def lines_of(value: bytes) -> list[bytes]:
 
 
 def decode_columns(value: bytes) -> pa.RecordBatch:
-    """The readings of a message of columns, as `ingestion.codec.decode` gives them. Raises PoisonMessage."""
+    """The readings of a message of columns, as `decode` gives them. Raises PoisonMessage."""
     try:
-        if not value.isascii():
-            value.decode()
-        columns = _decoder.decode(value)
-        count = len(columns.value)
-        found = {"event_time": _times(columns.event_time, count), "value": pa.array(columns.value, pa.float64())}
-        for name in ("machine_id", "sensor_id", "unit", "sequence"):
-            found[name] = _column(name, getattr(columns, name), count)
+        return columns_together([value])[0]
     except UNREADABLE_JSON as error:
         raise poison_of(error, value) from error
-    return pa.RecordBatch.from_arrays([found[name] for name in NULLABLE_SCHEMA.names], schema=NULLABLE_SCHEMA)
+
+
+def columns_together(values: Sequence[bytes]) -> tuple[pa.RecordBatch, list[int]]:
+    """The readings of some messages of columns, one after another, and how many each has.
+
+    Raises PoisonMessage or one of UNREADABLE_JSON where one of them is unreadable.
+    """
+    for value in values:
+        if not value.isascii():
+            value.decode()
+    messages = [_decoder.decode(value) for value in values]
+    counts = [len(message.value) for message in messages]
+    columns = {}
+    for name in NULLABLE_SCHEMA.names:
+        held = [getattr(message, name) for message in messages]
+        columns[name] = _column(name, held, counts)
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=NULLABLE_SCHEMA), counts
 
 
 def objects_of(value: bytes, rows: Sequence[int]) -> list[dict[str, Any]]:
@@ -184,25 +194,16 @@ def _written_times(column: Any) -> Any:
     return pc.replace_substring(written, ".000000Z", "Z").take(coded.indices)
 
 
-def _times(texts: str | list[str], count: int) -> Any:
-    written = _spread("event_time", texts, count)
-    found = times_of(pa.array(written, pa.string()))
-    if found is not None:
-        return found
-    moments = msgspec.convert(written, list[_Time], strict=False)
-    return pa.array(moments, NULLABLE_SCHEMA.field("event_time").type)
+def _column(name: str, held: Sequence[Any], counts: Sequence[int]) -> Any:
+    """A column of all messages, of each one's list, or its value for all of its rows."""
+    for one, count in zip(held, counts, strict=True):
+        if isinstance(one, list) and len(one) != count:
+            raise PoisonMessage("wrong_schema", f"column {name!r} has {len(one)} elements, 'value' {count}")
+    if not any(isinstance(one, list) for one in held):
+        return _array(name, held).take(pa.array(np.repeat(np.arange(len(held)), counts)))
+    rows = [one if isinstance(one, list) else [one] * count for one, count in zip(held, counts, strict=True)]
+    return _array(name, rows[0] if len(rows) == 1 else list(itertools.chain.from_iterable(rows)))
 
 
-def _column(name: str, held: Any, count: int) -> Any:
-    kind = NULLABLE_SCHEMA.field(name).type
-    if isinstance(held, list):
-        return pa.array(_spread(name, held, count), kind)
-    return pa.nulls(count, kind) if held is None else pa.repeat(pa.scalar(held, kind), count)
-
-
-def _spread(name: str, held: Any, count: int) -> Sequence[Any]:
-    if not isinstance(held, list):
-        return [held] * count
-    if len(held) != count:
-        raise PoisonMessage("wrong_schema", f"column {name!r} has {len(held)} elements, 'value' {count}")
-    return held
+def _array(name: str, values: Sequence[Any]) -> Any:
+    return times_of(values) if name == "event_time" else pa.array(values, NULLABLE_SCHEMA.field(name).type)

@@ -81,6 +81,7 @@ def test_columns_may_be_one_value_for_all_rows() -> None:
         ({"sensor_id": ["m/a", None]}, "missing_field"),
         ({"event_time": ["2026-03-01T12:00:00Z", "2026-03-01T12:00:00"]}, "bad_time"),
         ({"event_time": ["2026-03-01T12:00:00Z", "yesterday"]}, "bad_time"),
+        ({"event_time": ["2026-03-01T12:00:00Z", "1772366400"]}, "bad_time"),
         ({"value": [1.0, "2"]}, "wrong_type"),
         ({"value": [1.0, [2.0]]}, "wrong_type"),
         ({"sequence": [1, 2**63]}, "wrong_type"),
@@ -100,6 +101,20 @@ def test_columns_that_do_not_fit_are_refused_whole(fields: dict[str, Any], reaso
     assert refused.value.reason == reason
     (letter,) = sifted(value).dead_letters
     assert (letter.reason, letter.rows, letter.message.value) == (reason, None, value)
+
+
+def test_columns_say_which_time_is_none() -> None:
+    value = b'{"machine_id":"m","sensor_id":"s","event_time":["2026-03-01T12:00:00Z","now"],"value":[1,2]}'
+    with pytest.raises(
+        PoisonMessage, match=r"^bad_time: field 'event_time'\[1\] is .*; an RFC 3339 time with a zone is needed$"
+    ):
+        decode(value)
+
+
+def test_columns_without_rows_are_no_readings() -> None:
+    value = b'{"machine_id":"m","sensor_id":[],"event_time":[],"value":[]}'
+    assert decode(value).num_rows == 0
+    assert sifted(value, value).dead_letters == []
 
 
 def lines(*rows: bytes) -> bytes:
