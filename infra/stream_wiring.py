@@ -43,14 +43,19 @@ def runs(settings: Settings, name: str) -> bool:
 
 def settings_of(settings: Settings, definition: StreamDefinition) -> StreamSettings:
     """The settings of the installation with the definition's name and topic."""
-    from ingestion.stream_letters import letters_of_topic
+    from ingestion.letter_topics import letters_of_stream, letters_of_topic
 
     stream = settings.stream
     return replace(
         stream,
         name=definition.name,
         group_id=f"tidemill-{definition.name}-{definition.topic}",
-        topics=replace(stream.topics, readings=definition.topic, dead_letters=letters_of_topic(definition.topic)),
+        topics=replace(
+            stream.topics,
+            readings=definition.topic,
+            dead_letters=letters_of_topic(definition.topic),
+            own_letters=letters_of_stream(definition.topic, definition.name) if definition.fields else None,
+        ),
     )
 
 
@@ -133,7 +138,7 @@ def check_topic(settings: Settings, definition: StreamDefinition) -> int:
     """
     from infra.wiring import kafka_bootstrap
     from ingestion.kafka.topics import DEAD_LETTERS_CONFIG, TopicAdmin, TopicSpec
-    from ingestion.stream_letters import letters_of_stream, letters_of_topic
+    from ingestion.letter_topics import letters_of_stream, letters_of_topic
 
     with TopicAdmin(kafka_bootstrap(settings)) as admin:
         found = admin.describe([definition.topic])
@@ -153,11 +158,13 @@ def check_topic(settings: Settings, definition: StreamDefinition) -> int:
 
 def _letters(settings: Settings, definition: StreamDefinition, bootstrap: str) -> StreamLetters:
     from ingestion.kafka.dead_letters import KafkaDeadLetterQueue
-    from ingestion.stream_letters import StreamLetters, letters_of_stream, letters_of_topic
+    from ingestion.letter_topics import letters_of_stream, letters_of_topic
+    from ingestion.stream_letters import StreamLetters
     from storage.letter_claims import holds_claim
 
     topic, home = definition.topic, settings.paths
-    own = KafkaDeadLetterQueue(bootstrap, letters_of_stream(topic, definition.name), topic)
+    own_topic = letters_of_stream(topic, definition.name)
+    own = KafkaDeadLetterQueue(bootstrap, own_topic, topic)
     shared = None
     if topic != settings.readings_topic:
         shared = KafkaDeadLetterQueue(bootstrap, letters_of_topic(topic), topic)
@@ -169,7 +176,7 @@ def _letters(settings: Settings, definition: StreamDefinition, bootstrap: str) -
     def is_writer() -> bool:
         return holds_claim(home.stream_state, topic, definition.name, is_defined=is_there)
 
-    return StreamLetters(own if definition.fields else None, shared, is_writer)
+    return StreamLetters(own if definition.fields else None, shared, is_writer, own_topic=own_topic)
 
 
 def stream_progress(settings: Settings, definition: StreamDefinition) -> Mapping[int, Progress]:

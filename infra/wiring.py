@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,7 @@ from ingestion.steps import Listener, unheard
 if TYPE_CHECKING:
     from infra.api.parts import ServiceParts
     from ingestion.checkpoint import Progress
-    from ingestion.counted_letters import CountedLetters
     from ingestion.kafka.publisher import KafkaReadingPublisher
-    from ingestion.letter_desk import LetterDesk
     from ingestion.sensors.faults import FaultEpisode
     from scoring.compute.fleet import Fleet
     from scoring.compute.local import LocalCompute
@@ -420,57 +417,6 @@ def stream_progress(settings: Settings) -> Mapping[int, Progress]:
     )
 
 
-@contextmanager
-def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
-    """Where dead letters are looked at, replayed and discarded."""
-    from ingestion.kafka.letter_topic import KafkaLetterTopic
-    from ingestion.letter_desk import LetterDesk
-    from storage.lake.letter_decisions import LakeDecisions
-
-    topics = settings.stream.topics
-    topic = KafkaLetterTopic(kafka_bootstrap(settings), topics.dead_letters, topics.readings)
-    try:
-        yield LetterDesk(
-            topic,
-            LakeDecisions(settings.paths.lake, topics.dead_letters),
-            lambda: counted_letters(settings),
-            now=lambda: datetime.now(UTC),
-        )
-    finally:
-        topic.close()
-
-
-def counted_letters(settings: Settings) -> CountedLetters:
-    """The dead letters whose replay the stream has committed."""
-    from storage.lake.stream_state import read_counted_letters
-
-    stream = settings.stream
-    return read_counted_letters(
-        settings.paths.lake, settings.paths.stream_state, stream.name, stream.topics.readings, stream.topics.partitions
-    )
-
-
-def open_letters(settings: Settings) -> Callable[[], int]:
-    """Call it for the number of dead letters that wait for somebody. Raises TryAgain, InvalidInput."""
-    from ingestion.kafka.letter_topic import KafkaLetterTopic
-    from ingestion.letter_desk import open_letters
-    from storage.lake.letter_decisions import LakeDecisions
-
-    topics = settings.stream.topics
-    decisions = LakeDecisions(settings.paths.lake, topics.dead_letters)
-
-    def count() -> int:
-        topic = KafkaLetterTopic(
-            kafka_bootstrap(settings), topics.dead_letters, topics.readings, limit=timedelta(seconds=4)
-        )
-        try:
-            return open_letters(topic.bounds(), decisions.known(), counted_letters(settings))
-        finally:
-            topic.close()
-
-    return count
-
-
 def topic_ends(settings: Settings, topic: str | None = None) -> Callable[[], Mapping[int, int]]:
     """Call it for the next offset to be written, by partition. It keeps its connection while the broker answers.
 
@@ -515,6 +461,7 @@ def service_parts(settings: Settings) -> ServiceParts:
     from infra.alert_wiring import alert_loop
     from infra.api.parts import Loop, ServiceParts
     from infra.api.stream_look import StreamLook
+    from infra.letters import open_letters
     from scoring.clock import SystemClock
     from scoring.datastore import DEFAULT_DATASTORE
     from scoring.runner import Patience

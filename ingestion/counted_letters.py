@@ -3,6 +3,9 @@
 The set is part of the partition's state, so it is committed with the position and the rows: a letter that is published
 twice, by whoever was killed in between, counts once. It is kept as ranges of offsets, and costs nothing while no
 letter was ever replayed.
+
+A stream meets the letters of its topic, which every stream on it had refused, and its own. The letters of another
+stream are passed over: that one alone had refused them, and the others have counted their readings.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ingestion.checkpoint import annotated, annotation
+from ingestion.letter_topics import are_of_a_stream
 from ingestion.records import Records
+from ingestion.settings import TopicSettings
 
 REPLAY_OF = "replay-of"
 """Header of a replayed message: `<dead-letter topic>/<partition>/<offset>`."""
 
-_ANNOTATION = "counted_letters"
+_SHARED, _OWN = "counted_letters", "counted_own_letters"
 
 
 class LetterId(NamedTuple):
@@ -37,14 +42,14 @@ def replay_header(topic: str, letter: LetterId) -> tuple[str, bytes]:
     return REPLAY_OF, f"{topic}/{letter}".encode()
 
 
-def letter_of(headers: Sequence[tuple[str, bytes]], topic: str) -> LetterId | None:
-    """The letter of `topic` that a message replays; None for an ordinary message, or one that names another topic's."""
+def replayed_letter(headers: Sequence[tuple[str, bytes]]) -> tuple[str, LetterId] | None:
+    """The dead-letter topic and the letter that a message replays; None for an ordinary message."""
     for name, held in headers:
         if name == REPLAY_OF:
-            before, _, place = held.decode(errors="replace").partition("/")
+            topic, _, place = held.decode(errors="replace").partition("/")
             partition, _, offset = place.partition("/")
-            if before == topic and partition.isdecimal() and offset.isdecimal():
-                return LetterId(int(partition), int(offset))
+            if partition.isdecimal() and offset.isdecimal():
+                return topic, LetterId(int(partition), int(offset))
     return None
 
 
@@ -56,20 +61,23 @@ class CountedLetters:
         self._ends: dict[int, list[int]] = {}  # exclusive
 
     @classmethod
-    def held_by(cls, state: bytes) -> CountedLetters:
-        """What a checkpoint's state holds of them; empty where it was written before there was any."""
+    def held_by(cls, state: bytes, *, own: bool = False) -> CountedLetters:
+        """What a checkpoint's state holds of them; empty where it was written before there was any.
+
+        own  those of the stream's own letters, not of its topic's
+        """
         found = cls()
-        for partition, ranges in json.loads(annotation(state, _ANNOTATION) or "{}").items():
+        for partition, ranges in json.loads(annotation(state, _OWN if own else _SHARED) or "{}").items():
             found._starts[int(partition)] = [start for start, _ in ranges]
             found._ends[int(partition)] = [end for _, end in ranges]
         return found
 
-    def written_into(self, state: bytes) -> bytes:
+    def written_into(self, state: bytes, *, own: bool = False) -> bytes:
         """The state with this set in it; the very same bytes while it is empty."""
         if not self._starts:
             return state
         ranges = {str(partition): self.ranges(partition) for partition in sorted(self._starts)}
-        return annotated(state, _ANNOTATION, json.dumps(ranges))
+        return annotated(state, _OWN if own else _SHARED, json.dumps(ranges))
 
     def ranges(self, partition: int) -> list[tuple[int, int]]:
         """Half-open, in order, apart from each other."""
@@ -109,14 +117,41 @@ class CountedLetters:
                 for offset in range(start, end):
                     self.add(LetterId(partition, offset))
 
-    def pick(self, records: Records, topic: str) -> Records:
-        """The records without the replays of letters that are in the set; those that are picked are in it afterwards.
+    def in_both(self, other: CountedLetters) -> CountedLetters:
+        found = CountedLetters()
+        for partition, starts in self._starts.items():
+            for start, end in zip(starts, self._ends[partition], strict=True):
+                for offset in range(start, end):
+                    if (letter := LetterId(partition, offset)) in other:
+                        found.add(letter)
+        return found
 
-        topic  the dead-letter topic
-        """
-        again = []
-        for place, headers in sorted(records.headers.items()):
-            letter = letter_of(headers, topic)
-            if letter is not None and not self.add(letter):
-                again.append(place)
+
+class MetLetters:
+    """The letters that a partition of a stream has met, and what is to be folded because of them."""
+
+    def __init__(self, topics: TopicSettings, state: bytes | None = None) -> None:
+        """`state` is that of the partition's checkpoint."""
+        self._topics = topics
+        self.shared = CountedLetters() if state is None else CountedLetters.held_by(state)
+        self._own = CountedLetters() if state is None else CountedLetters.held_by(state, own=True)
+
+    def written_into(self, state: bytes) -> bytes:
+        """The state with what was met in it; the very same bytes while nothing was."""
+        return self._own.written_into(self.shared.written_into(state), own=True)
+
+    def pick(self, records: Records) -> Records:
+        """The records without replays of letters that were met, or are another stream's; those picked are met."""
+        again = [place for place, headers in sorted(records.headers.items()) if not self._is_taken(headers)]
         return records if not again else records.at(np.delete(np.arange(len(records)), again))
+
+    def _is_taken(self, headers: Sequence[tuple[str, bytes]]) -> bool:
+        found = replayed_letter(headers)
+        if found is None:
+            return True
+        topic, letter = found
+        if topic == self._topics.dead_letters:
+            return self.shared.add(letter)
+        if topic == self._topics.own_letters:
+            return self._own.add(letter)
+        return not are_of_a_stream(topic, self._topics.readings)

@@ -44,7 +44,6 @@ class _Run:
     first: int
     last: int
     rows: tuple[int, ...]
-    is_whole: bool
 
 
 def with_fields(partition: int, messages: Iterable[Record], intake: Intake, definition: StreamDefinition) -> Intake:
@@ -102,7 +101,7 @@ def _runs(messages: Iterable[Record], intake: Intake) -> list[_Run]:
     for offset, first, count in zip(offsets.tolist(), firsts.tolist(), counts.tolist(), strict=True):
         gone = refused.get(offset, set())
         rows = tuple(row for row in range(count + len(gone)) if row not in gone)
-        runs.append(_Run(by_offset[offset], first, first + count, rows, is_whole=not gone))
+        runs.append(_Run(by_offset[offset], first, first + count, rows))
     return runs
 
 
@@ -183,8 +182,10 @@ def _letter(partition: int, run: _Run, wrong: Mapping[int, str], stream: str) ->
     message = run.message
     stamp = -1 if message.timestamp is None else message.timestamp
     kept = Message(message.offset, stamp, message.key, message.value, message.headers)
-    is_whole = run.is_whole and len(wrong) == run.last - run.first
-    rows = None if is_whole else tuple(run.rows[place] for place in wrong)
+    # as everywhere: a message that is one reading is refused whole, of many readings the rows are named
+    value = message.value or b""
+    is_single = value[:1] == b"{" and form_of(value) is None
+    rows = None if is_single else tuple(run.rows[place] for place in wrong)
     detail = f"{next(iter(wrong.values()))} by the stream {stream}"
     return DeadLetter(partition=partition, message=kept, reason=WRONG_FIELD, detail=detail[:300], rows=rows)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingestion.codec import decode_arrow, encode_batch
+from ingestion.codec import decode_arrow
 from ingestion.counted_letters import LetterId
 from ingestion.errors import InvalidInput, PoisonMessage
 from ingestion.json_batches import form_of, lines_of, objects_of
@@ -99,21 +99,37 @@ def _rows(letter: Letter, value: bytes, rows: tuple[int, ...], patch: Mapping[st
     if value[:1] == b"{":
         return _json_rows(letter, value, rows, patch)
     try:
-        batch = decode_arrow(value).take(pa.array(rows))
-    except (PoisonMessage, pa.ArrowIndexError) as error:
+        decode_arrow(value)  # checks the sender's buffers before anything is read from them
+        with pa.ipc.open_stream(value) as stream:
+            table = stream.read_all().take(pa.array(rows))
+    except (PoisonMessage, pa.ArrowException, OSError) as error:
         raise InvalidInput(f"the refused rows of letter {letter.id} cannot be read: {error}") from None
     for name, held in (patch or {}).items():
-        if name not in READING_SCHEMA.names:
-            raise InvalidInput(f"the patch names {name!r}; a row has {', '.join(READING_SCHEMA.names)}")
-        place = READING_SCHEMA.names.index(name)
-        kind = READING_SCHEMA.field(name).type
-        try:
-            scalar = pa.scalar(datetime.fromisoformat(held) if pa.types.is_timestamp(kind) and held else held, kind)
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            raise InvalidInput(f"the patch's {name} {held!r} is no {kind}: {error}") from None
-        column = pa.repeat(scalar, batch.num_rows)
-        batch = batch.set_column(place, pa.field(name, kind), column)
-    return encode_batch(batch)
+        table = _with_column(table, name, held)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as written:
+        written.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _with_column(table: pa.Table, name: str, held: Any) -> pa.Table:
+    """A column of a reading keeps its type; one that a stream declares beside them takes that of what is given."""
+    names = [*READING_SCHEMA.names, *(more for more in table.column_names if more not in READING_SCHEMA.names)]
+    if name not in names:
+        raise InvalidInput(f"the patch names {name!r}; a row has {', '.join(names)}")
+    is_reading = name in READING_SCHEMA.names
+    if held is None and not is_reading:
+        return table.drop_columns([name])
+    kind = READING_SCHEMA.field(name).type if is_reading else None
+    try:
+        is_time = kind is not None and pa.types.is_timestamp(kind)
+        scalar = pa.scalar(datetime.fromisoformat(held) if is_time and held else held, kind)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InvalidInput(f"the patch's {name} {held!r} is no {kind or 'value'}: {error}") from None
+    column = pa.repeat(scalar, table.num_rows)
+    if name not in table.column_names:
+        return table.append_column(name, column)
+    return table.set_column(table.column_names.index(name), name, column)
 
 
 def _json_rows(letter: Letter, value: bytes, rows: tuple[int, ...], patch: Mapping[str, Any] | None) -> bytes:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from ingestion.aggregator import Aggregator
 from ingestion.checkpoint import read_head
-from ingestion.counted_letters import CountedLetters
+from ingestion.counted_letters import MetLetters
 from ingestion.errors import TryAgain
 from ingestion.freshness import Freshness
 from ingestion.idleness import Idleness
@@ -59,7 +59,7 @@ class _Partition:
     aggregator: Aggregator
     next_offset: int
     idleness: Idleness
-    letters: CountedLetters
+    letters: MetLetters
     freshness: Freshness = field(default_factory=Freshness)
     static_version: str = ""
 
@@ -122,12 +122,11 @@ class Pipeline:
             checkpoint = self._sink.restore(partition)
             self._dead_letters.restore(partition)
             topic, shape = self._settings.topics.readings, self._shape
-            letters = CountedLetters()
+            letters = MetLetters(self._settings.topics, None if checkpoint is None else checkpoint.state)
             if checkpoint is None:
                 aggregator, position = Aggregator(shape, topic, partition), earliest[partition]
             else:
                 aggregator, position = Aggregator.restored(shape, topic, checkpoint), checkpoint.next_offset
-                letters = CountedLetters.held_by(checkpoint.state)
             idleness = Idleness(self._settings.idle_timeout.total_seconds(), self._monotonic())
             held = _Partition(aggregator=aggregator, next_offset=position, idleness=idleness, letters=letters)
             if checkpoint is not None:
@@ -161,9 +160,12 @@ class Pipeline:
         self._raise_failed()
         held = self._partitions[partition]
         read = messages if isinstance(messages, Read) else self.read(partition, messages)
-        records = held.letters.pick(read.records.since(held.next_offset), self._settings.topics.dead_letters)
+        new = read.records.since(held.next_offset)
+        records = held.letters.pick(new)
         intake = read.intake if records is read.records else sift(partition, records, self._settings)
         held.next_offset = max(held.next_offset, read.records.next_offset)
+        if len(new):
+            self._dirty.add(partition)
         if not len(records):
             return
         if self._preparation is not None:
@@ -175,7 +177,6 @@ class Pipeline:
         self._letters.extend(intake.dead_letters)
         self._keep(folded.windows, folded.late)
         held.freshness.closed(folded.windows.num_rows, int(records.stamps_ms[0]))
-        self._dirty.add(partition)
         self._uncommitted += len(records) + intake.readings.num_rows
         if self._uncommitted >= self._settings.commit_readings:
             self.commit()

@@ -11,10 +11,14 @@ from ingestion.window import TumblingWindow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopicSettings:
-    """Names and shape of the Kafka topics."""
+    """Names and shape of the Kafka topics.
+
+    own_letters  where a stream's letters go that it alone refuses; None where it has none
+    """
 
     readings: str = "sensor-readings"
     dead_letters: str = "sensor-readings-dead-letters"
+    own_letters: str | None = None
     alerts: str = "alerts"
     partitions: int = 4
 

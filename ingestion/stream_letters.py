@@ -2,26 +2,18 @@
 
 Every stream on a topic refuses the same unreadable messages. One of them writes the letters: of the readings topic the
 built-in stream, of another topic the one that holds the topic's claim. A field of another type than a definition
-declares is refused by that stream alone, and goes to its own letters.
+declares is refused by that stream alone, and goes to its own letters; so does what is refused of their replays, which
+no other stream takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ingestion.counted_letters import replayed_letter
 from ingestion.extra_fields import WRONG_FIELD
 from ingestion.intake import DeadLetter
 from ingestion.ports import DeadLetterQueue
-
-
-def letters_of_topic(topic: str) -> str:
-    """The dead-letter topic of a topic: what no stream could read."""
-    return f"{topic}-dead-letters"
-
-
-def letters_of_stream(topic: str, stream: str) -> str:
-    """The dead-letter topic of one stream: what it alone refused."""
-    return f"{topic}-{stream}-dead-letters"
 
 
 class StreamLetters:
@@ -33,9 +25,16 @@ class StreamLetters:
     """
 
     def __init__(
-        self, own: DeadLetterQueue | None, shared: DeadLetterQueue | None, is_writer: Callable[[], bool]
+        self,
+        own: DeadLetterQueue | None,
+        shared: DeadLetterQueue | None,
+        is_writer: Callable[[], bool],
+        *,
+        own_topic: str | None = None,
     ) -> None:
+        """`own_topic` is the dead-letter topic of `own`."""
         self._own = own
+        self._own_topic = own_topic
         self._shared = shared
         self._is_writer = is_writer
 
@@ -45,9 +44,13 @@ class StreamLetters:
                 queue.restore(partition)
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
-        own = [letter for letter in letters if letter.reason == WRONG_FIELD]
-        others = [letter for letter in letters if letter.reason != WRONG_FIELD]
+        own = [letter for letter in letters if self._is_own(letter)]
+        others = [letter for letter in letters if not self._is_own(letter)]
         if own and self._own is not None:
             self._own.put(own)
         if others and self._shared is not None and self._is_writer():
             self._shared.put(others)
+
+    def _is_own(self, letter: DeadLetter) -> bool:
+        replayed = replayed_letter(letter.message.headers)
+        return letter.reason == WRONG_FIELD or (replayed is not None and replayed[0] == self._own_topic)

@@ -19,6 +19,7 @@ from infra.cli.times import Moment
 from infra.settings import Settings
 
 if TYPE_CHECKING:
+    from infra.letters import LetterSource
     from ingestion.counted_letters import CountedLetters, LetterId
     from ingestion.letter_desk import LetterCase
 
@@ -72,6 +73,19 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def of_letters(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--topic", metavar="TOPIC", help="Letters of this topic; default the readings'.")(command)
+    return click.option("--stream", metavar="NAME", help="Letters that this defined stream alone refused.")(command)
+
+
+def _source(stream: str | None, topic: str | None) -> LetterSource:
+    from infra.letters import letters_of
+
+    if stream is not None and topic is not None:
+        raise click.UsageError("give --stream or --topic, not both")
+    return letters_of(Settings(), stream=stream, topic=topic)
+
+
 def _wanted(
     *,
     reasons: tuple[str, ...],
@@ -97,19 +111,28 @@ def _wanted(
 
 
 @dlq.command("list")
+@of_letters
 @filters
 @click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="In this state; may be given again.")
 @click.option("--counts", is_flag=True, help="Numbers by reason and state instead of letters.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Show this many at most.")
 @answering
-def list_command(answer: Answer, partition: int | None, counts: bool, limit: int, **wanted: Any) -> None:
+def list_command(
+    answer: Answer,
+    stream: str | None,
+    topic: str | None,
+    partition: int | None,
+    counts: bool,
+    limit: int,
+    **wanted: Any,
+) -> None:
     """Letters with their reason, origin and state, by partition and offset."""
-    from infra import wiring
+    from infra.letters import letter_desk
 
     is_wanted = _wanted(**wanted)
     rows: list[dict[str, Any]] = []
     numbers: Counter[tuple[str, str]] = Counter()
-    with wiring.letter_desk(Settings()) as desk:
+    with letter_desk(Settings(), _source(stream, topic)) as desk:
         for case in desk.cases(partition):
             if is_wanted(case):
                 numbers[case.letter.reason, case.state] += 1
@@ -123,13 +146,14 @@ def list_command(answer: Answer, partition: int | None, counts: bool, limit: int
 
 
 @dlq.command("show")
+@of_letters
 @click.argument("letter", type=Letter())
 @answering
-def show_command(answer: Answer, letter: LetterId) -> None:
+def show_command(answer: Answer, stream: str | None, topic: str | None, letter: LetterId) -> None:
     """All that is known of one letter, and the original bytes, with what cannot be printed written as escapes."""
-    from infra import wiring
+    from infra.letters import letter_desk
 
-    with wiring.letter_desk(Settings()) as desk:
+    with letter_desk(Settings(), _source(stream, topic)) as desk:
         case = desk.case(letter)
     held, decision = case.letter, case.decision
     shown = {
@@ -162,7 +186,7 @@ def show_command(answer: Answer, letter: LetterId) -> None:
 
 
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
-    command = filters(command)
+    command = of_letters(filters(command))
     command = click.option("--by", metavar="NAME", help="Who decides; default the user of this process.")(command)
     command = click.option("--all", "all_open", is_flag=True, help="All open letters that the filters let through.")(
         command
@@ -181,6 +205,8 @@ def replay_command(
     answer: Answer,
     letters: tuple[LetterId, ...],
     all_open: bool,
+    stream: str | None,
+    topic: str | None,
     partition: int | None,
     by: str | None,
     key: str | None,
@@ -189,15 +215,15 @@ def replay_command(
     wait_seconds: float | None,
     **wanted: Any,
 ) -> None:
-    """Publish letters to the readings topic again: the message as it was, or the refused rows alone of a batch message.
+    """Publish letters to their topic again: the message as it was, or the refused rows alone of a batch message.
 
     Each counts once, however often this is called or killed: a letter that is on its way is published again, one that
     has been counted is left out. What is refused again becomes a letter of its own.
     """
-    from infra import wiring
+    from infra.letters import letter_desk
 
-    settings = Settings()
-    with wiring.letter_desk(settings) as desk:
+    source = _source(stream, topic)
+    with letter_desk(Settings(), source) as desk:
         # those that were decided by a command that died are carried out by the next
         chosen = _chosen(desk.cases, letters, all_open, partition, wanted, states=("open", "replaying"))
         done = desk.replay(
@@ -209,7 +235,7 @@ def replay_command(
             passes_over=all_open,
         )
     if wait_seconds is not None:
-        _wait(lambda: _not_in(wiring.counted_letters(settings), done.letters), wait_seconds)
+        _wait(lambda: _not_in(source.counted(), done.letters), wait_seconds)
     rows = [{"letter": str(letter), "result": "replayed"} for letter in done.letters]
     rows += [{"letter": str(letter), "result": why_not} for letter, why_not in done.passed_over.items()]
 
@@ -229,15 +255,17 @@ def discard_command(
     answer: Answer,
     letters: tuple[LetterId, ...],
     all_open: bool,
+    stream: str | None,
+    topic: str | None,
     partition: int | None,
     by: str | None,
     why: str,
     **wanted: Any,
 ) -> None:
     """Mark letters as done with: they stay in the topic, and are not open any more."""
-    from infra import wiring
+    from infra.letters import letter_desk
 
-    with wiring.letter_desk(Settings()) as desk:
+    with letter_desk(Settings(), _source(stream, topic)) as desk:
         chosen = _chosen(desk.cases, letters, all_open, partition, wanted, states=("open", "double"))
         gone = desk.discard(chosen, by=by or getpass.getuser(), why=why)
     rows = [{"letter": str(letter), "result": "discarded"} for letter in gone]

@@ -157,11 +157,23 @@ def read_states(
     raise AssertionError("unreachable")
 
 
-def read_counted_letters(lake_root: Path, state_root: Path, stream: str, topic: str, partitions: int) -> CountedLetters:
-    """The dead letters whose replay the stream has committed, of all partitions."""
+def read_counted_letters(
+    lake_root: Path,
+    state_root: Path,
+    stream: str,
+    topic: str,
+    partitions: int,
+    *,
+    table: LakeTable = WINDOWS,
+    own: bool = False,
+) -> CountedLetters:
+    """The dead letters whose replay the stream has committed, of all partitions.
+
+    own  of the letters that the stream alone had refused, not of those of its topic
+    """
     found = CountedLetters()
-    for state in read_states(lake_root, state_root, stream, topic, partitions).values():
-        found.merge(CountedLetters.held_by(state))
+    for state in read_states(lake_root, state_root, stream, topic, partitions, table=table).values():
+        found.merge(CountedLetters.held_by(state, own=own))
     return found
 
 

@@ -31,7 +31,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 KILLED_REPLAY = textwrap.dedent(
     """
     import os, signal, sys
-    from infra import wiring
+    from infra.letters import letter_desk
     from infra.settings import Settings
 
     steps = []
@@ -41,7 +41,7 @@ KILLED_REPLAY = textwrap.dedent(
         if steps.count(name) == int(sys.argv[2]) and name == sys.argv[1]:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with wiring.letter_desk(Settings()) as desk:
+    with letter_desk(Settings()) as desk:
         desk._step = step
         desk.replay([c.letter.id for c in desk.cases() if c.state in ("open", "replaying")], by="test",
                     patch=None, passes_over=True)

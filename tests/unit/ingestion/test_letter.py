@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from ingestion.codec import encode_batch
@@ -69,6 +70,29 @@ def test_of_a_batch_only_the_refused_rows_are_replayed() -> None:
     assert [(row["value"], row["unit"], row["sequence"]) for row in patched.to_pylist()] == [(7.0, None, 4)] * 2
     at = decode(replayed_value(letter(batch(), rows=(0,)), {"event_time": "2026-03-02T00:00:00+00:00"})).to_pylist()
     assert at[0]["event_time"] == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_rows_keep_the_columns_that_a_stream_declares() -> None:
+    rows = to_record_batch(
+        [Reading(machine_id="m", sensor_id="m/flow", event_time=NOON, value=float(n)) for n in range(3)]
+    )
+    table = pa.table(rows).append_column("ambient", pa.array(["a", "b", "c"]))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as written:
+        written.write_table(table)
+    held = letter(bytes(sink.getvalue()), rows=(0, 2))
+
+    def read(value: bytes) -> pa.Table:
+        with pa.ipc.open_stream(value) as stream:
+            return stream.read_all()
+
+    assert read(replayed_value(held, None)).select(["value", "ambient"]).to_pylist() == [
+        {"value": 0.0, "ambient": "a"},
+        {"value": 2.0, "ambient": "c"},
+    ]
+    mended = read(replayed_value(held, {"ambient": 20.5}))
+    assert mended.column("ambient").to_pylist() == [20.5, 20.5]
+    assert "ambient" not in read(replayed_value(held, {"ambient": None})).column_names
 
 
 @pytest.mark.parametrize(

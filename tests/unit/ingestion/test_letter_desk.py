@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.counted_letters import CountedLetters, LetterId, replay_header
+from ingestion.counted_letters import CountedLetters, LetterId, MetLetters, replay_header
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.letter import Letter
 from ingestion.letter_desk import Decision, LetterDesk, open_letters
 from ingestion.records import Message, Records
+from ingestion.settings import TopicSettings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -28,8 +29,12 @@ class World:
     letters: dict[LetterId, Letter]
     decisions: dict[LetterId, Decision] = field(default_factory=dict)
     readings: list[tuple[int, Message]] = field(default_factory=list)
-    counted: CountedLetters = field(default_factory=CountedLetters)
+    met: MetLetters = field(default_factory=lambda: MetLetters(TopicSettings(dead_letters="dead")))
     taken: list[tuple[int, Message]] = field(default_factory=list)
+
+    @property
+    def counted(self) -> CountedLetters:
+        return self.met.shared
 
     def desk(self, die_at: int | None = None) -> LetterDesk:
         steps = iter(range(1000))
@@ -43,7 +48,7 @@ class World:
     def stream(self) -> None:
         """The worker folds what was published since."""
         for partition, message in self.readings:
-            if len(self.counted.pick(Records.of([message]), "dead")):
+            if len(self.met.pick(Records.of([message]))):
                 self.taken.append((partition, message))
         self.readings = []
 

@@ -8,7 +8,8 @@ import pytest
 
 from ingestion.extra_fields import WRONG_FIELD
 from ingestion.intake import DeadLetter, Message
-from ingestion.stream_letters import StreamLetters, letters_of_stream, letters_of_topic
+from ingestion.letter_topics import are_of_a_stream, letters_of_stream, letters_of_topic
+from ingestion.stream_letters import StreamLetters
 
 
 class Kept:
@@ -52,6 +53,19 @@ def test_a_stream_without_fields_has_no_letters_of_its_own() -> None:
     StreamLetters(None, None, lambda: True).put(LETTERS)
 
 
+def test_what_is_refused_of_the_replay_of_an_own_letter_is_an_own_letter() -> None:
+    own, shared = Kept(), Kept()
+    letters = StreamLetters(own, shared, lambda: True, own_topic="t-a-dead-letters")
+    replays = [
+        DeadLetter(partition=0, message=Message(n, 0, b"m", b"{", [("replay-of", held)]), reason="bad_json", detail="")
+        for n, held in enumerate((b"t-a-dead-letters/0/7", b"t-dead-letters/0/7"))
+    ]
+    letters.put(replays)
+    assert (own.letters, shared.letters) == ([0], [1])
+
+
 def test_topics_do_not_meet() -> None:
+    assert are_of_a_stream("t-a-dead-letters", "t")
+    assert not any(are_of_a_stream(name, "t") for name in ("t-dead-letters", "u-a-dead-letters", "t-a"))
     assert letters_of_topic("t") == "t-dead-letters"
     assert letters_of_stream("t", "a") == "t-a-dead-letters"

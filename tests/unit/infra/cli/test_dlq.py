@@ -57,6 +57,7 @@ def test_original_bytes_are_shown_so_that_a_terminal_does_not_act_on_them() -> N
     ("arguments", "told"),
     [
         (["show", "17"], "write its partition and offset, e.g. 2/17"),
+        (["list", "--stream", "a", "--topic", "b"], "give --stream or --topic, not both"),
         (["replay"], "name letters, or give --all"),
         (["replay", "2/17", "--all"], "name letters, or give --all"),
         (["replay", "2/17", "--reason", "bad_json"], "filters go with --all"),
