@@ -81,18 +81,19 @@ def _table(found: StackStatus) -> list[str]:
         lines.append(found.error)
     if not found.parts:
         return lines
-    lines.append(f"{'part':<11} {'state':<11} {'pid':>7} {'memory':>9} {'restarts':>8} {'up':>9}  address")
+    wide = max(11, *(len(part.name) for part in found.parts))
+    lines.append(f"{'part':<{wide}} {'state':<11} {'pid':>7} {'memory':>9} {'restarts':>8} {'up':>9}  address")
     for part in found.parts:
         pid = "" if part.pid is None else str(part.pid)
         memory = f"{part.memory_bytes / MIB:.0f} MiB" if part.memory_bytes else ""
         since = "" if part.uptime_seconds is None else str(timedelta(seconds=round(part.uptime_seconds)))
-        row = f"{part.name:<11} {part.state:<11} {pid:>7} {memory:>9} {part.restarts:>8} {since:>9}  {part.address}"
+        row = f"{part.name:<{wide}} {part.state:<11} {pid:>7} {memory:>9} {part.restarts:>8} {since:>9}  {part.address}"
         lines.append(row.rstrip())
         if part.last_error and not part.ready:
-            lines.append(f"{'':<11} {part.last_error}")
+            lines.append(f"{'':<{wide}} {part.last_error}")
     own = f"{found.supervisor_memory_bytes / MIB:.0f} MiB"
-    lines.append(f"{'supervisor':<11} {'':<11} {found.supervisor_pid or '':>7} {own:>9}")
-    lines.append(f"{'total':<31} {found.memory_bytes / MIB:>5.0f} MiB")
+    lines.append(f"{'supervisor':<{wide}} {'':<11} {found.supervisor_pid or '':>7} {own:>9}")
+    lines.append(f"{'total':<{wide + 20}} {found.memory_bytes / MIB:>5.0f} MiB")
     return lines
 
 
