@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ingestion.counted_letters import CountedLetters
     from ingestion.definition import StreamDefinition
     from ingestion.letter_desk import LetterDesk
+    from ingestion.sent_readings import Refine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,11 +28,13 @@ class LetterSource:
     letters   the dead-letter topic
     readings  where what they are of came from, and is replayed to
     counted   those whose replay is committed, by every stream that takes them
+    stream    the defined stream whose alone they are; None where they are the topic's
     """
 
     letters: str
     readings: str
     counted: Callable[[], CountedLetters]
+    stream: StreamDefinition | None = None
 
 
 def letters_of(settings: Settings, *, stream: str | None = None, topic: str | None = None) -> LetterSource:
@@ -54,6 +57,7 @@ def letters_of(settings: Settings, *, stream: str | None = None, topic: str | No
             letters=letters_of_stream(found.topic, found.name),
             readings=found.topic,
             counted=lambda: _met_by(settings, found, own=True),
+            stream=found,
         )
     if topic is None or topic == settings.readings_topic:
         topics = settings.stream.topics
@@ -67,37 +71,53 @@ def letters_of(settings: Settings, *, stream: str | None = None, topic: str | No
 def letter_desk(settings: Settings, source: LetterSource | None = None) -> Iterator[LetterDesk]:
     """Where dead letters are looked at, replayed and discarded; by default those of the readings topic."""
     from infra.wiring import kafka_bootstrap
+    from ingestion.kafka.history import KafkaHistory
     from ingestion.kafka.letter_topic import KafkaLetterTopic
     from ingestion.letter_desk import LetterDesk
+    from ingestion.sent_readings import SentReadings
     from storage.lake.letter_decisions import LakeDecisions
 
     source = source or letters_of(settings)
     topic = KafkaLetterTopic(kafka_bootstrap(settings), source.letters, source.readings)
+    history = KafkaHistory(kafka_bootstrap(settings), source.readings)
+    stream = replace(settings.stream, topics=replace(settings.stream.topics, readings=source.readings))
     try:
         yield LetterDesk(
             topic,
             LakeDecisions(settings.paths.lake, source.letters),
             source.counted,
+            SentReadings(history, stream, source.letters, _refined_by(source.stream)),
             now=lambda: datetime.now(UTC),
         )
     finally:
         topic.close()
+        history.close()
+
+
+def _refined_by(definition: StreamDefinition | None) -> Refine | None:
+    """A defined stream counts no reading whose declared fields are of other types."""
+    if definition is None or not definition.fields:
+        return None
+    from ingestion.extra_fields import with_fields
+
+    return lambda partition, records, intake: with_fields(partition, records, intake, definition)
 
 
 def open_letters(settings: Settings) -> Callable[[], int]:
     """Call it for the number of dead letters that wait for somebody. Raises TryAgain, InvalidInput."""
     from infra.wiring import kafka_bootstrap
     from ingestion.kafka.letter_topic import KafkaLetterTopic
-    from ingestion.letter_desk import open_letters
+    from ingestion.open_letters import OpenLetters
     from storage.lake.letter_decisions import LakeDecisions
 
     source = letters_of(settings)
     decisions = LakeDecisions(settings.paths.lake, source.letters)
+    letters = OpenLetters()
 
     def count() -> int:
         topic = KafkaLetterTopic(kafka_bootstrap(settings), source.letters, source.readings, limit=timedelta(seconds=4))
         try:
-            return open_letters(topic.bounds(), decisions.known(), source.counted())
+            return letters.count(topic, decisions.known(), source.counted)
         finally:
             topic.close()
 

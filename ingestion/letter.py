@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,6 +79,11 @@ def replayed_value(letter: Letter, patch: Mapping[str, Any] | None) -> bytes:
     if not isinstance(found, dict):
         raise InvalidInput(f"letter {letter.id} cannot be patched: it is not a JSON object")
     return json.dumps(merged(found, patch), allow_nan=False, ensure_ascii=False).encode()
+
+
+def rows_of(letter: Letter, value: bytes, rows: Sequence[int]) -> bytes:
+    """A message of these rows alone of a value of many readings. Raises InvalidInput where they cannot be read."""
+    return _rows(letter, value, tuple(rows), None)
 
 
 def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,21 +46,26 @@ class KafkaLetterTopic:
         """Every letter that is kept now, by partition and offset. Raises TryAgain where the broker falls silent."""
         for number, (begin, end) in self.bounds().items():
             if partition is None or number == partition:
-                yield from self._between(number, begin, end)
+                yield from self.between(number, begin, end)
 
-    def these(self, wanted: Collection[LetterId]) -> Iterator[Letter]:
-        """The letters of these numbers, by partition and offset. Raises InvalidInput where one is not there."""
+    def these(self, wanted: Collection[LetterId], *, kept_only: bool = False) -> Iterator[Letter]:
+        """The letters of these numbers, by partition and offset. Raises InvalidInput where one is not there.
+
+        kept_only  pass over those that are not kept any more
+        """
         bounds = self.bounds() if wanted else {}
         by_partition: dict[int, list[int]] = {}
         for letter in sorted(wanted):
             begin, end = bounds.get(letter.partition, (0, 0))
             if not begin <= letter.offset < end:
+                if kept_only:
+                    continue
                 kept = f"keeps {begin} to {end - 1}" if end > begin else "keeps none"
                 raise InvalidInput(f"there is no letter {letter}; partition {letter.partition} of {self._topic} {kept}")
             by_partition.setdefault(letter.partition, []).append(letter.offset)
         for partition, offsets in by_partition.items():
             chosen = set(offsets)
-            for found in self._between(partition, offsets[0], offsets[-1] + 1):
+            for found in self.between(partition, offsets[0], offsets[-1] + 1):
                 if found.id.offset in chosen:
                     yield found
 
@@ -101,7 +106,8 @@ class KafkaLetterTopic:
         if self._producer is not None:
             self._producer.close(timeout=1)
 
-    def _between(self, partition: int, begin: int, end: int) -> Iterator[Letter]:
+    def between(self, partition: int, begin: int, end: int) -> Iterator[Letter]:
+        """The letters from `begin` up to but not `end`. Raises TryAgain where the broker falls silent."""
         where = TopicPartition(self._topic, partition)
         for records in messages_between(self._reader(), where, begin=begin, end=end, limit=self._limit):
             for record in records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,8 +12,10 @@ import pytest
 from ingestion.counted_letters import CountedLetters, LetterId, MetLetters, replay_header
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.letter import Letter
-from ingestion.letter_desk import Decision, LetterDesk, open_letters
+from ingestion.letter_desk import Decision, LetterDesk
 from ingestion.records import Message, Records
+from ingestion.same_reading import Identity, identities
+from ingestion.sent_readings import Sent
 from ingestion.settings import TopicSettings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -31,6 +34,12 @@ class World:
     readings: list[tuple[int, Message]] = field(default_factory=list)
     met: MetLetters = field(default_factory=lambda: MetLetters(TopicSettings(dead_letters="dead")))
     taken: list[tuple[int, Message]] = field(default_factory=list)
+    sent: dict[Identity, list[Sent]] = field(default_factory=dict)
+
+    def find(self, wanted: Mapping[int, Collection[Identity]]) -> Mapping[Identity, Sequence[Sent]]:
+        """What lies in the topic, met by the stream or not."""
+        asked = {reading for readings in wanted.values() for reading in readings}
+        return {reading: self.sent[reading] for reading in asked if reading in self.sent}
 
     @property
     def counted(self) -> CountedLetters:
@@ -43,7 +52,7 @@ class World:
             if next(steps) == die_at:
                 raise Killed
 
-        return LetterDesk(Topic(self), Stored(self), lambda: self.counted, now=lambda: NOW, step=step)
+        return LetterDesk(Topic(self), Stored(self), lambda: self.counted, self, now=lambda: NOW, step=step)
 
     def stream(self) -> None:
         """The worker folds what was published since."""
@@ -60,8 +69,10 @@ class Topic:
     def each(self, partition: int | None = None) -> Iterator[Letter]:
         return (held for at, held in sorted(self.world.letters.items()) if partition in (None, at.partition))
 
-    def these(self, wanted: Collection[LetterId]) -> Iterator[Letter]:
+    def these(self, wanted: Collection[LetterId], *, kept_only: bool = False) -> Iterator[Letter]:
         for letter in sorted(wanted):
+            if letter not in self.world.letters and kept_only:
+                continue
             if letter not in self.world.letters:
                 raise InvalidInput(f"there is no letter {letter}")
             yield self.world.letters[letter]
@@ -72,6 +83,9 @@ class Topic:
     def publish(self, letter: LetterId, partition: int, key: bytes | None, value: bytes) -> None:
         headers = [replay_header("dead", letter)]
         self.world.readings.append((partition, Message(len(self.world.readings), 0, key, value, headers)))
+        for reading in identities(value):
+            if reading is not None:
+                self.world.sent.setdefault(reading, []).append(Sent(partition, len(self.world.readings), letter))
 
     def flush(self) -> None:
         pass
@@ -210,12 +224,55 @@ def test_what_holds_nothing_is_passed_over_or_refused(world: World) -> None:
     assert world.desk().case(LetterId(0, 8)).state == "open"
 
 
-def test_open_letters_are_counted_without_reading_them(world: World) -> None:
-    bounds = {0: (0, 6), 1: (2, 6)}
-    assert open_letters(bounds, world.decisions, world.counted) == 10
-    world.desk().replay([LetterId(0, 0), LetterId(0, 2)], by="me")
-    world.desk().discard([LetterId(1, 1), LetterId(1, 3)], by="me", why="a test")
-    assert open_letters(bounds, world.decisions, world.counted) == 9, "1/1 is not kept any more"
+def named(number: int, *sequences: int | None) -> Letter:
+    """A letter whose readings have these sequence numbers."""
+    lines = [
+        {"machine_id": "m", "sensor_id": "m/a", "event_time": "2026-03-01T00:00:00Z", "value": "3,2", "sequence": one}
+        for one in sequences
+    ]
+    value = b"\n".join(json.dumps(line).encode() for line in lines)
+    return replace(letter(number, value), rows=None if len(lines) == 1 else tuple(range(len(lines))))
+
+
+def of(sequence: int) -> Identity:
+    return ("m", "m/a", int(NOW.timestamp() * 1e6), sequence)
+
+
+@pytest.mark.parametrize("folds_between", [False, True])
+def test_two_letters_of_one_reading_count_once_whichever_is_named_first(folds_between: bool) -> None:
+    world = World({one.id: one for one in (named(0, 7), named(2, 7), named(4, 8))})
+    assert states(world) == ["open", "double", "open"]
+    world.desk().replay([LetterId(0, 2)], by="me")
+    if folds_between:
+        world.stream()
+    done = world.desk().replay([LetterId(0, 0), LetterId(0, 4)], by="me")
+    assert done.letters == [LetterId(0, 4)]
+    assert "its reading is in message" in done.passed_over[LetterId(0, 0)]
     world.stream()
-    assert open_letters(bounds, world.decisions, world.counted) == 7
-    assert LetterId(1, 3) not in world.counted
+    assert [m.headers[0][1] for _, m in world.taken] == [b"dead/0/2", b"dead/0/4"]
+
+
+def test_two_letters_of_one_reading_in_one_call_count_once() -> None:
+    world = World({one.id: one for one in (named(0, 7), named(2, 7))})
+    done = world.desk().replay([LetterId(0, 0), LetterId(0, 2)], by="me")
+    assert (done.letters, len(done.passed_over)) == ([LetterId(0, 0)], 1)
+    assert "is that of letter 0/0" in done.passed_over[LetterId(0, 2)]
+
+
+def test_a_replay_that_was_decided_and_not_published_holds_its_reading() -> None:
+    world = World({one.id: one for one in (named(0, 7), named(2, 7))})
+    with pytest.raises(Killed):
+        world.desk(0).replay([LetterId(0, 0)], by="me")
+    assert not world.readings
+    done = world.desk().replay([LetterId(0, 2)], by="you")
+    assert "is that of letter 0/0" in done.passed_over[LetterId(0, 2)]
+    assert world.desk().replay([LetterId(0, 0)], by="me").letters == [LetterId(0, 0)], "it goes on as decided"
+
+
+def test_a_reading_that_was_sent_again_and_counted_is_not_replayed() -> None:
+    world = World({one.id: one for one in (named(0, 7), named(2, 8, 9), named(4, None))})
+    world.sent = {of(7): [Sent(0, 55, None)], of(8): [Sent(0, 56, None)]}
+    done = world.desk().replay([LetterId(0, 0), LetterId(0, 2), LetterId(0, 4)], by="me")
+    assert done.passed_over == {LetterId(0, 0): "its reading is in message 0/55, which counts"}
+    published = [identities(message.value or b"") for _, message in world.readings]
+    assert published == [[of(9)], [None]], "the rows that are left, and what cannot be told apart"
