@@ -37,13 +37,15 @@ class StreamStack:
     idle_timeout_seconds: float = 3600.0
     commit_interval_seconds: float = 0.2
     session_seconds: float = 30.0
+    through: str | None = None
+    """What workers connect to in place of the broker: a proxy before it."""
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             "TIDEMILL_HOME": str(self.home),
-            "TIDEMILL_KAFKA_BOOTSTRAP": self.bootstrap,
+            "TIDEMILL_KAFKA_BOOTSTRAP": self.through or self.bootstrap,
             "TIDEMILL_READINGS_TOPIC": self.topic,
             "TIDEMILL_ALERTS_TOPIC": f"{self.topic}-alerts",
             "TIDEMILL_PARTITIONS": str(self.partitions),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.devstack.kafka import KafkaBroker
-from tests.fault.proof import controls, kills, membership, outages, poison, power
+from tests.fault.proof import controls, cuts, kills, membership, outages, poison, power
 from tests.fault.proof.proof import Figures
 
 Run = Callable[[KafkaBroker, Path, int, int], Figures]
@@ -43,6 +43,7 @@ PROOFS: Mapping[str, Entry] = {
     "rebalances": Entry(full=20, least=4, check=lambda broker, *rest: membership.rebalances(broker.bootstrap, *rest)),
     "zombies": Entry(full=50, least=4, check=lambda broker, *rest: membership.zombies(broker.bootstrap, *rest)),
     "outages": Entry(full=20, least=2, check=outages.outages),
+    "cuts": Entry(full=50, least=5, check=lambda broker, *rest: cuts.cuts(*rest)),
     "power-cuts": Entry(full=24, least=4, check=lambda broker, *rest: power.power_cuts(broker.bootstrap, *rest)),
     "poison": Entry(full=100_000, least=20_000, check=lambda broker, *rest: poison.poison(broker.bootstrap, *rest)),
     "control-position": Entry(

@@ -55,17 +55,20 @@ def proof(
     variant: Variant = "honest",
     may_end: bool = True,
     windows: str | None = None,
+    through: str | None = None,
 ) -> Iterator[Proof]:
     """A crew that nobody is in yet, and a feed that flows.
 
     may_end  whether workers may end by themselves, as one does that was overtaken
     windows  of a defined stream; without, it is the built-in one
+    through  what workers and feed connect to in place of the broker
     """
     stack = new_stack(bootstrap, home or scratch / "home", name, windows)
+    stack.through = through
     definition = stack.write_definition(scratch) if isinstance(stack, DefinedStack) else None
     with (
         Crew(stack, scratch / "notes", variant, may_end, definition) as crew,
-        Feed(bootstrap, stack.topic, seed) as feed,
+        Feed(through or bootstrap, stack.topic, seed) as feed,
     ):
         yield Proof(crew, feed)
 
