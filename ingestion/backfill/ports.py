@@ -20,6 +20,6 @@ class BackfillTable(Protocol):
     def add(self, windows: pa.Table | None, late: pa.Table | None) -> None:
         """Append the rows: late readings in one commit, then windows in one.
 
-        Raises Fenced where another backfill has written to the tables since this one began: then the rows of neither
-        commit, or of the first alone, are there. TryAgain where the lake cannot be written.
+        Raises Fenced where another backfill has written to one of the two tables since this one first looked at it:
+        then the rows of neither commit, or of the first alone, are there. TryAgain where the lake cannot be written.
         """

@@ -55,36 +55,36 @@ class MemoryBackfillTable:
     def __init__(self, store: Store, crash_at: str | None = None) -> None:
         self.store = store
         self.crash_at = crash_at
-        self._number: int | None = None
+        self._numbers: dict[str, int] = {}
 
     def windows(self, since: datetime, until: datetime) -> pa.Table:
-        self._note()
+        self._note("windows")
         return _between(pa.concat_tables(self.store.windows), "window_start", since, until)
 
     def late(self, since: datetime, until: datetime) -> pa.Table:
-        self._note()
+        self._note("late")
         return _between(pa.concat_tables(self.store.late), "event_time", since, until)
 
     def add(self, windows: pa.Table | None, late: pa.Table | None) -> None:
-        self._note()
         self._step("late")
         if late is not None:
+            self._count("late")
             self.store.late.append(late)
-            self._count()
         self._step("windows")
         if windows is not None:
+            self._count("windows")
             self.store.windows.append(windows)
-            self._count()
         self._step("done")
 
-    def _note(self) -> None:
-        if self._number is not None and self._number != self.store.backfills:
-            raise Fenced("another backfill is writing")
-        self._number = self.store.backfills
+    def _note(self, table: str) -> None:
+        if self._numbers.setdefault(table, self.store.backfills[table]) != self.store.backfills[table]:
+            raise Fenced(f"another backfill is writing to {table}")
 
-    def _count(self) -> None:
-        self.store.backfills += 1
-        self._number = self.store.backfills
+    def _count(self, table: str) -> None:
+        if self._numbers.get(table, 0) != self.store.backfills[table]:
+            raise Fenced(f"another backfill is writing to {table}")
+        self.store.backfills[table] += 1
+        self._numbers[table] = self.store.backfills[table]
 
     def _step(self, name: str) -> None:
         if self.crash_at == name:

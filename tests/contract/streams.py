@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -27,7 +28,7 @@ class Store:
     checkpoints: dict[int, Checkpoint] = field(default_factory=dict)
     late_positions: dict[int, int] = field(default_factory=dict)
     letters: list[tuple[int, int, int, DeadLetter]] = field(default_factory=list)
-    backfills: int = 0
+    backfills: Counter[str] = field(default_factory=Counter)
 
 
 class MemorySink:
