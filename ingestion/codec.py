@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -27,6 +27,7 @@ from ingestion.arrow_columns import NULLABLE_SCHEMA, check_schema, conform
 from ingestion.errors import PoisonMessage
 from ingestion.offences import offence_of, told
 from ingestion.reading import READING_SCHEMA, Reading
+from ingestion.written_times import check_time, times_of
 
 ARROW_MAGIC = b"\xff\xff\xff\xff"
 MAX_ID_LENGTH = 256
@@ -58,11 +59,11 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class JsonReading(msgspec.Struct, gc=False):
-    """The JSON form of a reading, as the decoder checks it."""
+    """The JSON form of a reading, as the decoder checks it; the time as it was written, for `columns_of` to read."""
 
     machine_id: str
     sensor_id: str
-    event_time: Annotated[datetime, msgspec.Meta(tz=True)]
+    event_time: str
     value: float
     unit: str | None = None
     sequence: Int64 | None = None
@@ -107,24 +108,40 @@ def decode_json(value: bytes) -> JsonReading:
     try:
         if not value.isascii():
             value.decode()
-        return _json_decoder.decode(value)
+        row = _json_decoder.decode(value)
+        check_time(row.event_time)
     except UNREADABLE_JSON as error:
         raise poison_of(error, value) from error
+    return row
+
+
+def decode_json_lines(lines: bytes) -> list[JsonReading]:
+    """JSON objects, whose times nobody has checked. Raises one of UNREADABLE_JSON. It looks for no ends of lines."""
+    if not lines.isascii():
+        lines.decode()
+    return _json_decoder.decode_lines(lines)
 
 
 def columns_of(rows: Sequence[JsonReading]) -> pa.RecordBatch:
-    """Decoded JSON readings as columns, in their order."""
+    """Decoded JSON readings as columns, in their order. Raises msgspec.ValidationError where a time is none."""
     return pa.RecordBatch.from_arrays(
         [
-            pa.array([r.machine_id for r in rows], pa.string()),
-            pa.array([r.sensor_id for r in rows], pa.string()),
-            pa.array([r.event_time for r in rows], pa.timestamp("us", tz="UTC")),
-            pa.array([r.value for r in rows], pa.float64()),
-            pa.array([r.unit for r in rows], pa.string()),
-            pa.array([r.sequence for r in rows], pa.int64()),
+            _texts([row.machine_id for row in rows]),
+            _texts([row.sensor_id for row in rows]),
+            times_of([row.event_time for row in rows]),
+            pa.array([row.value for row in rows], pa.float64()),
+            _texts([row.unit for row in rows]),
+            pa.array([row.sequence for row in rows], pa.int64()),
         ],
         schema=NULLABLE_SCHEMA,
     )
+
+
+def _texts(texts: Sequence[str | None]) -> Any:
+    """Most columns of texts say the same in every row, which is seen sooner than they are copied."""
+    if texts and texts[0] == texts[-1] and texts.count(texts[0]) == len(texts):
+        return pa.repeat(pa.scalar(texts[0], pa.string()), len(texts))
+    return pa.array(texts, pa.string())
 
 
 def decode_arrow(value: bytes | pa.Buffer) -> pa.RecordBatch:

@@ -8,19 +8,16 @@ of them it was and why. A message means the same whichever messages it was fetch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingestion.arrow_columns import NULLABLE_SCHEMA
-from ingestion.codec import UNREADABLE_JSON, Int64, JsonReading
+from ingestion.codec import UNREADABLE_JSON, columns_of, decode_json_lines
 from ingestion.errors import PoisonMessage
 from ingestion.json_batches import columns_together
 from ingestion.records import Records, by_length, runs
-from ingestion.written_times import times_of
 
 _OPEN, _CLOSE, _LINE = b"{", b"}", b"\n"
 _MOST_GAPS = 64
@@ -36,21 +33,6 @@ class Decoded(NamedTuple):
 
     readings: pa.RecordBatch
     owner: npt.NDArray[np.int64]
-
-
-class _Line(msgspec.Struct, gc=False):
-    """A JsonReading whose time is still text, which Arrow reads several times faster than datetimes are made."""
-
-    machine_id: str
-    sensor_id: str
-    event_time: str
-    value: float
-    unit: str | None = None
-    sequence: Int64 | None = None
-
-
-_line = msgspec.json.Decoder(_Line)
-_reading = msgspec.json.Decoder(JsonReading)
 
 
 def decode_values(records: Records) -> Decoded | None:
@@ -81,10 +63,10 @@ def _of_lines(records: Records) -> Decoded | None:
     for first in range(0, len(breaks) + 1, _LINES_AT_A_TIME):
         count = min(_LINES_AT_A_TIME, len(breaks) + 1 - first)
         stop = int(breaks[first + count - 1]) if first + count <= len(breaks) else len(lines)
-        found = _decoded(lines[begin:stop].tobytes(), count)
-        if found is None:
+        rows = decode_json_lines(lines[begin:stop].tobytes())
+        if len(rows) != count:
             return None
-        parts.append(found)
+        parts.append(columns_of(rows))
         begin = stop + 1
     owner = np.arange(len(breaks) + 1)
     if len(owner) > len(records):
@@ -113,35 +95,6 @@ def _lines(records: Records) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
             return None
         runs(lines, gap)[starts[places]] = np.frombuffer(b" " * (gap - 1) + _LINE, np.dtype((np.void, gap)))[0]
     return lines, end - first
-
-
-def _decoded(lines: bytes, count: int) -> pa.RecordBatch | None:
-    """So many lines of whole objects as readings; None where a line holds more than one. Raises UNREADABLE_JSON."""
-    if not lines.isascii():
-        lines.decode()
-    rows = _line.decode_lines(lines)
-    if len(rows) != count:
-        return None
-    if lines.count(b'"event_time"') != count or b"\\" in lines:
-        # of a time that is written twice, perhaps with its name escaped, the first has been passed over unread
-        _reading.decode_lines(lines)
-    columns = {
-        "machine_id": _texts([row.machine_id for row in rows]),
-        "sensor_id": _texts([row.sensor_id for row in rows]),
-        "event_time": times_of([row.event_time for row in rows]),
-        "value": pa.array([row.value for row in rows], pa.float64()),
-        "unit": _texts([row.unit for row in rows]),
-        "sequence": pa.array([row.sequence for row in rows], pa.int64()),
-    }
-    return pa.RecordBatch.from_arrays([columns[name] for name in NULLABLE_SCHEMA.names], schema=NULLABLE_SCHEMA)
-
-
-def _texts(texts: Sequence[str | None]) -> Any:
-    """Most columns of texts say the same in every row, which is seen sooner than they are copied."""
-    first = texts[0]
-    if first == texts[-1] and texts.count(first) == len(texts):
-        return pa.repeat(pa.scalar(first, pa.string()), len(texts))
-    return pa.array(texts, pa.string())
 
 
 def _of_columns(records: Records) -> Decoded:

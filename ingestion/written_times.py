@@ -13,14 +13,24 @@ import pyarrow.compute as pc
 
 from ingestion.reading import READING_SCHEMA
 
-WrittenTime = Annotated[datetime, msgspec.Meta(tz=True)]
-
 _TYPE = READING_SCHEMA.field("event_time").type
 _SHORTEST, _LONGEST = len("2026-03-01T08:15:30Z"), len("2026-03-01T08:15:30.123456Z")
 
 
-class _Times(msgspec.Struct, gc=False):
-    event_time: list[WrittenTime]
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _One(msgspec.Struct, gc=False):
+    event_time: _Time
+
+
+class _Many(msgspec.Struct, gc=False):
+    event_time: list[_Time]
+
+
+def check_time(text: str) -> None:
+    """Raises msgspec.ValidationError where a text is no time of which `times_of` makes a timestamp."""
+    msgspec.convert({"event_time": text}, _One)
 
 
 def times_of(texts: Sequence[str]) -> Any:
@@ -29,7 +39,7 @@ def times_of(texts: Sequence[str]) -> Any:
     found = _usual(written)
     if found is not None:
         return found
-    return pa.array(msgspec.convert({"event_time": texts}, _Times).event_time, _TYPE)
+    return pa.array(msgspec.convert({"event_time": texts}, _Many).event_time, _TYPE)
 
 
 def _usual(texts: Any) -> Any | None:

@@ -64,6 +64,9 @@ class Case:
 KEYS = pa.dictionary(pa.int8(), pa.string())
 CASES = {
     "further fields of a JSON message": Case([as_json(site="north", nested={"a": [1]})]),
+    "a JSON field written twice": Case(
+        [b'{"event_time": "yesterday", "value": 1, "unit": null, ' + as_json()[1:]],
+    ),
     "`unit` or `sequence` left out, or null": Case(
         [as_json(unit=..., sequence=...), as_json(unit=None, sequence=None), as_arrow(unit=..., sequence=...)]
     ),
