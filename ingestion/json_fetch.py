@@ -55,24 +55,26 @@ def _of_lines(records: Records) -> Decoded | None:
         return None
     lines, ends = laid
     breaks = np.flatnonzero(lines == ord(_LINE))
-    # no value of JSON goes on from a `}` to a `{`: so laid, every line holds whole objects
-    if (lines[breaks - 1] != ord(_CLOSE)).any() or (lines[breaks + 1] != ord(_OPEN)).any():
-        return None
+    owner = np.arange(len(records))
+    if len(breaks) >= len(records):
+        of_record = np.searchsorted(breaks, ends)
+        owner = np.repeat(owner, np.diff(of_record, prepend=-1))
+        within = np.ones(len(breaks), bool)
+        within[of_record[:-1]] = False
+        breaks_within = breaks[within]
+        # no value of JSON goes on from a `}` to a `{`: so laid, every line holds whole objects
+        if (lines[breaks_within - 1] != ord(_CLOSE)).any() or (lines[breaks_within + 1] != ord(_OPEN)).any():
+            return None
     parts = []
     begin = 0
     for first in range(0, len(breaks) + 1, _LINES_AT_A_TIME):
         count = min(_LINES_AT_A_TIME, len(breaks) + 1 - first)
         stop = int(breaks[first + count - 1]) if first + count <= len(breaks) else len(lines)
-        rows = decode_json_lines(lines[begin:stop].tobytes())
-        if len(rows) != count:
+        found = columns_of(decode_json_lines(lines[begin:stop].tobytes()))
+        if found.num_rows != count:
             return None
-        parts.append(columns_of(rows))
+        parts.append(found)
         begin = stop + 1
-    owner = np.arange(len(breaks) + 1)
-    if len(owner) > len(records):
-        # a record's last line is ended by the first break behind it
-        of_record = np.searchsorted(breaks, ends, side="left")
-        owner = np.repeat(np.arange(len(records)), np.diff(of_record, prepend=-1))
     return Decoded(_joined(parts), owner)
 
 
@@ -93,7 +95,7 @@ def _lines(records: Records) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
     for number, (gap, places) in enumerate(by_length(gaps)):
         if gap <= 0 or number == _MOST_GAPS:
             return None
-        runs(lines, gap)[starts[places]] = np.frombuffer(b" " * (gap - 1) + _LINE, np.dtype((np.void, gap)))[0]
+        runs(lines, gap)[starts[places]] = np.frombuffer(_LINE + b" " * (gap - 1), np.dtype((np.void, gap)))[0]
     return lines, end - first
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -85,6 +87,21 @@ GOOD_COLUMNS = (
 )
 
 
+def apart(values: list[bytes], between: bytes) -> Records:
+    """Records whose values lie as in a fetch: between two of them are a head and an end that say anything."""
+    records = Records.of([Message(place, 0, b"m", value) for place, value in enumerate(values)])
+    ends = np.cumsum([len(value) + len(between) for value in values]) - len(between)
+    starts = ends - [len(value) for value in values]
+    return replace(
+        records,
+        data=between.join(values) + b"m",
+        value_at=starts,
+        value_end=ends,
+        key_at=np.full(len(values), ends[-1]),
+        key_end=np.full(len(values), ends[-1] + 1),
+    )
+
+
 def columns_of_two(cell: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(cell, st.lists(cell, min_size=1, max_size=3).map(lambda cells: f"[{','.join(cells)}]"))
 
@@ -115,9 +132,12 @@ value = st.one_of(
 
 
 @settings(max_examples=examples(300), deadline=None)
-@given(st.one_of(st.lists(value, min_size=1, max_size=4), st.lists(columns_message, min_size=1, max_size=2)))
-def test_what_is_decoded_together_means_what_each_means(values: list[bytes]) -> None:
-    found = decode_values(Records.of([Message(place, 0, b"m", value) for place, value in enumerate(values)]))
+@given(
+    st.one_of(st.lists(value, min_size=1, max_size=4), st.lists(columns_message, min_size=1, max_size=2)),
+    st.sampled_from([b"\n", b"x", b"}\n{", b"\n\n", b"{}\n{}", b'"\\\xff\x00\n ']),
+)
+def test_what_is_decoded_together_means_what_each_means(values: list[bytes], between: bytes) -> None:
+    found = decode_values(apart(values, between))
     if found is None:
         return
     try:
@@ -146,11 +166,10 @@ def test_usual_messages_are_decoded_together() -> None:
     assert found is not None
     assert found.readings.equals(columns_of([decode_json(GOOD)] * 3))
     lines = b"\n".join([GOOD] * 2)
-    found = decode_values(
-        Records.of([Message(0, 0, b"m", lines), Message(1, 0, b"m", GOOD), Message(2, 0, b"m", lines + b"\n")])
-    )
-    assert found is not None
-    assert (found.readings.num_rows, found.owner.tolist()) == (5, [0, 0, 1, 2, 2])
+    for between in (b"\n", b"head"):
+        found = decode_values(apart([lines, GOOD, lines + b"\n"], between))
+        assert found is not None
+        assert (found.readings.num_rows, found.owner.tolist()) == (5, [0, 0, 1, 2, 2])
 
 
 def test_usual_columns_are_decoded_together() -> None:
@@ -194,7 +213,13 @@ def test_of_a_field_written_twice_the_last_counts(good: bytes, written: bytes) -
 def test_many_lines_are_cut_where_they_end() -> None:
     lines = [GOOD.replace(b'"sequence":3', b'"sequence":%d' % number) for number in range(10_000)]
     messages = [b"\n".join(lines[begin : begin + 3]) for begin in range(0, len(lines), 3)]
-    found = decode_values(Records.of([Message(place, 0, b"m", value) for place, value in enumerate(messages)]))
+    found = decode_values(apart(messages, b"\n{head}"))
     assert found is not None
     assert found.readings["sequence"].to_pylist() == list(range(10_000))
     assert found.owner.tolist() == [number // 3 for number in range(10_000)]
+
+
+def test_two_on_a_line_and_one_on_two_are_not_three_lines() -> None:
+    over_two = GOOD.replace(b",", b",\n", 1)
+    for values in ([GOOD + GOOD, over_two], [over_two, GOOD + GOOD], [GOOD + b"\n" + GOOD + GOOD + over_two]):
+        assert decode_values(apart(values, b"head")) is None
