@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from storage.postgres.static_data import Loaded
     from storage.queries.stores import Stores
     from storage.references import References
+    from storage.step_places import StepPlaces
 
 # --- Postgres: schema, static data, the stores of batch scoring ----------------------------------------------------
 
@@ -248,6 +249,11 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
         crowded=compute.fleet.crowded,
     )
     wake, here = threading.Event(), this_machine.machine()
+
+    def woken() -> None:
+        wake.set()
+        stirred.set()
+
     loops: dict[str, Callable[[threading.Event], None]] = {}
     for number in range(runners):
         owner = Owner(machine=here, pid=os.getpid(), started=this_machine.started(os.getpid()) or "0", number=number)
@@ -262,8 +268,9 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
             clock=clock,
             new_name=lambda schedule: str(uuid_utils.uuid7()),
             locate=lambda job: located(job, named),
+            freeze=step_places(settings).frozen_work,
         ),
-        on_job=lambda job: wake.set(),
+        on_job=lambda job: woken(),
     )
     loops["scheduler"] = scheduler.serve
     heir = Heir(
@@ -290,28 +297,15 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
 
     loops["clusters"] = Upkeep(compute=compute, clusters=lists.computes, deployments=defaults).serve
 
-    def woken() -> None:
-        wake.set()
-        stirred.set()
-
     return Engines(loops=loops, wake=woken, close=compute.close, fleet=compute.fleet)
 
 
 def step_ports(settings: Settings, compute: LocalCompute, made: DeploymentEnvironments) -> StepPorts:
     """What commands and steps of pipelines need beside what every job does."""
-    from scoring.clock import SystemClock
-    from scoring.datastore import DEFAULT_DATASTORE
     from scoring.pipeline.command_process import CommandProcess
     from scoring.pipeline.step_ports import StepPorts
-    from storage.registration import Registration
-    from storage.registry import Registry
-    from storage.step_places import StepPlaces
-    from storage.web import WebInputs
 
-    assets, stores, named = asset_store(settings), datastores(settings), references(settings)
-    registry = Registry(settings.paths.registry)
-    web = WebInputs(registry, stores.folder(DEFAULT_DATASTORE, place="input.path"))
-    places = StepPlaces(named, web.fetch, Registration(assets, registry, stores, named, SystemClock()))
+    places = step_places(settings)
     return StepPorts(
         commands=CommandProcess(compute.fleet),
         interpreter=made.interpreter,
@@ -320,6 +314,21 @@ def step_ports(settings: Settings, compute: LocalCompute, made: DeploymentEnviro
         reusable=pipeline_store(settings).reusable,
         register=places.register,
     )
+
+
+def step_places(settings: Settings) -> StepPlaces:
+    """Where the data of commands and pipelines lies."""
+    from scoring.clock import SystemClock
+    from scoring.datastore import DEFAULT_DATASTORE
+    from storage.registration import Registration
+    from storage.registry import Registry
+    from storage.step_places import StepPlaces
+    from storage.web import WebInputs
+
+    assets, stores, named = asset_store(settings), datastores(settings), references(settings)
+    registry = Registry(settings.paths.registry)
+    web = WebInputs(registry, stores.folder(DEFAULT_DATASTORE, place="input.path"))
+    return StepPlaces(named, web.fetch, Registration(assets, registry, stores, named, SystemClock()))
 
 
 def lake_upkeep(settings: Settings) -> LakeUpkeep:

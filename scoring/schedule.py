@@ -1,4 +1,4 @@
-"""When an endpoint is invoked by itself. Triggers are values with one question: when next?"""
+"""When an endpoint is invoked, or a job run, by itself. Triggers are values with one question: when next?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from scoring.job import JobInput, JobOutput
+from scoring.components.jobs import CommandJob, PipelineJob
+from scoring.job import NO_INPUT, JobInput, JobOutput
 from scoring.trigger_documents import trigger_from_dict, trigger_to_dict
 from scoring.triggers import CronTrigger, RecurrencePattern, RecurrenceTrigger, anchored
 
@@ -32,8 +33,10 @@ class Trigger(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Invokes `endpoint_name` at the trigger's times.
+    """Invokes `endpoint_name`, or runs `pipeline` or `command`, at the trigger's times.
 
+    pipeline, command  what is run where no endpoint is invoked (`endpoint_name` is empty then, and `input` no input),
+                  its data as it was named: each job has the data of its time
     output        each job's files go into a folder of its own below `output.path`: `<path>/<job name>`, or where
                   `${{name}}` stands in it; with `overwrite` all go into the path itself, each over the one before
     last_version  table version up to which this schedule's completed jobs have scored; moved only in the transaction
@@ -45,8 +48,10 @@ class Schedule:
 
     name: str
     trigger: Trigger
-    endpoint_name: str
-    input: JobInput
+    endpoint_name: str = ""
+    input: JobInput = NO_INPUT
+    pipeline: PipelineJob | None = None
+    command: CommandJob | None = None
     deployment_name: str | None = None
     output: JobOutput = JobOutput()
     display_name: str | None = None

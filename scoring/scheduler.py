@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from scoring.components.jobs import PipelineDeployment
+from scoring.components.jobs import CommandJob, PipelineDeployment, PipelineJob
 from scoring.errors import Conflict, NotFound, ScoringError, TryAgain
 from scoring.invoke import Invocation, chosen_deployment, new_job
 from scoring.job import Job, JobInput, JobInputType, JobOutput
 from scoring.outage import Outage
+from scoring.pipeline.scheduled import JOB_NAME, job_of, of_one_job
 from scoring.ports import Catalog, Clock, InputReader, JobStore, ScheduleStore
 from scoring.schedule import Schedule
 
 _log = logging.getLogger(__name__)
 
 _MISSED_COUNTED = 1000
-
-_JOB_NAME = re.compile(r"\$\{\{\s*name\s*\}\}")
 
 RUNNING_SKIP = "the job before it still runs"
 NOTHING_NEW_SKIP = "nothing new"
@@ -44,7 +42,12 @@ class Fired:
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerPorts:
-    """What a scheduler needs. `new_name` makes names of jobs; `locate` follows the references that a job holds."""
+    """What a scheduler needs.
+
+    new_name  makes names of jobs
+    locate    follows the references that a job of a model holds
+    freeze    gives the data of a pipeline or command the versions of now; raises InvalidInput and NotFound
+    """
 
     schedules: ScheduleStore
     jobs: JobStore
@@ -53,6 +56,7 @@ class SchedulerPorts:
     clock: Clock
     new_name: Callable[[Schedule], str]
     locate: Callable[[Job], Job] = lambda job: job
+    freeze: Callable[[CommandJob | PipelineJob], CommandJob | PipelineJob] = lambda work: work
 
 
 class Scheduler:
@@ -126,6 +130,11 @@ class Scheduler:
             return False
 
     def _invoked(self, schedule: Schedule, fire_time: datetime, now: datetime) -> tuple[Job | None, str | None]:
+        work = schedule.pipeline or schedule.command
+        if work is not None:
+            name = self._ports.new_name(schedule)
+            run = job_of(schedule, self._ports.freeze(of_one_job(work, name)), name, fire_time=fire_time, now=now)
+            return self._ports.jobs.add(run), None
         wanted = schedule.input
         if wanted.incremental:
             wanted = replace(wanted, from_version=_later(wanted.from_version, schedule.last_version))
@@ -138,7 +147,10 @@ class Scheduler:
             endpoint.name, chosen_deployment(endpoint, schedule.deployment_name)
         )
         if isinstance(deployment, PipelineDeployment):
-            raise Conflict(f"deployment {deployment.name} is of a pipeline; schedules invoke deployments of models")
+            message = (
+                f"deployment {deployment.name} is of a pipeline; write create_job: {{type: pipeline, component: …}}"
+            )
+            raise Conflict(message)
         name = self._ports.new_name(schedule)
         job = new_job(name, deployment, _invocation(schedule, wanted, fire_time, name), now=now)
         return self._ports.jobs.add(self._ports.locate(job)), None
@@ -161,9 +173,9 @@ def output_of_one_job(output: JobOutput, job_name: str) -> JobOutput:
 
     A path that holds `${{name}}` says itself where the job's name goes; one with `overwrite` is meant for all jobs.
     """
-    if output.path is None or (output.overwrite and _JOB_NAME.search(output.path) is None):
+    if output.path is None or (output.overwrite and JOB_NAME.search(output.path) is None):
         return output
-    named = _JOB_NAME.sub(job_name, output.path)
+    named = JOB_NAME.sub(job_name, output.path)
     return replace(output, path=named if named != output.path else f"{output.path.rstrip('/')}/{job_name}")
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scoring.components.declared import ValueType
+from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.errors import Conflict, InvalidInput
 from scoring.job import Job, JobInputType, NamedOutput
+from scoring.pipeline.named_data import frozen
 from scoring.specs.data import DataSpec
 from scoring.specs.document import Document
 from scoring.specs.model import ModelSpec
@@ -48,6 +50,10 @@ class StepPlaces:
     def output_path(self, text: str, *, place: str = "path") -> Path:
         """Raises InvalidInput, naming `place`, for what cannot be written to."""
         return self._references.output(text, place=place)
+
+    def frozen_work(self, work: CommandJob | PipelineJob) -> CommandJob | PipelineJob:
+        """With the versions of now of all data that it names. Raises InvalidInput and NotFound, naming the field."""
+        return frozen(work, lambda text, kind, place: self.frozen(text, kind, place=place))
 
     def frozen(self, text: str, kind: ValueType | None, *, place: str) -> str:
         """The reference with its version as of now; other texts stay.

@@ -10,13 +10,12 @@ from infra.api.errors import answers
 from infra.api.jobs import shown_job
 from infra.api.local_compute import make_local_compute
 from infra.api.parts import ServiceParts
-from scoring.components.declared import ValueType
 from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.components.templates import expanded_path
 from scoring.datastore import DEFAULT_DATASTORE
 from scoring.errors import InvalidInput, NotFound
 from scoring.job import Job
-from scoring.pipeline.named_data import computes_of, frozen_command, frozen_pipeline, not_run_here, output_places
+from scoring.pipeline.named_data import computes_of, not_run_here, output_places
 from scoring.pipeline.planning import DEFAULT_COMPUTE, SERVERLESS, new_command_job, new_pipeline_job
 from scoring.specs.document import Document
 from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
@@ -52,7 +51,11 @@ def router(parts: ServiceParts) -> APIRouter:
 
 
 def _work(parts: ServiceParts, document: Document) -> CommandJob | PipelineJob:
-    spec = parse_job(document)
+    return made(parts, parse_job(document))
+
+
+def made(parts: ServiceParts, spec: CommandJobSpec | PipelineJobSpec) -> CommandJob | PipelineJob:
+    """What it says, its code, environments and components registered."""
     if isinstance(spec, CommandJobSpec):
         return parts.components.command_job(spec)
     return parts.components.pipeline_job(spec)
@@ -62,9 +65,6 @@ def checked(parts: ServiceParts, work: CommandJob | PipelineJob) -> CommandJob |
     """The same with its data as of now. Raises InvalidInput and NotFound for what it names and is not there."""
     places = StepPlaces(parts.references, parts.fetch, parts.registration)
 
-    def freeze(text: str, kind: ValueType | None, place: str) -> str:
-        return places.frozen(text, kind, place=place)
-
     if isinstance(work, PipelineJob):
         for place, message in not_run_here(work.component):
             raise InvalidInput(message, place=place)
@@ -73,9 +73,7 @@ def checked(parts: ServiceParts, work: CommandJob | PipelineJob) -> CommandJob |
     for place, path in output_places(work):
         written = expanded_path(path, name="name", output_name="output", default_datastore=DEFAULT_DATASTORE)
         places.output_path(written, place=place)
-    if isinstance(work, CommandJob):
-        return frozen_command(work, freeze)
-    return frozen_pipeline(work, freeze)
+    return places.frozen_work(work)
 
 
 def stored(parts: ServiceParts, job: Job, request_key: str | None = None) -> Job:

@@ -1,4 +1,4 @@
-"""Schedules that invoke endpoints by themselves."""
+"""Schedules: endpoints that are invoked, and jobs that are run, by themselves."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from fastapi import APIRouter, Response
 from infra.api.bodies import Body, documented
 from infra.api.errors import answers
 from infra.api.parts import ServiceParts
+from infra.api.scheduled_jobs import scheduled_work
+from scoring.components.jobs import CommandJob
 from scoring.errors import Conflict, NotFound
 from scoring.invoke import chosen_deployment
 from scoring.job import JobInputType
 from scoring.schedule import CronTrigger, RecurrenceTrigger, Schedule, anchored, first_fire
 from scoring.specs.schedule import ScheduleSpec, parse_schedule
+from scoring.specs.scheduled_job import InvokedSpec
 from scoring.specs.shown import Shown, to_document
 from storage.job_places import located_input
 
@@ -28,12 +31,14 @@ def router(parts: ServiceParts) -> APIRouter:
     @routes.post("", openapi_extra=documented(ScheduleSpec), responses=answers(400, 404, 409, 503))
     def create_schedule(body: Body) -> Shown:
         """Create or replace. A replaced schedule goes on where it was: what it has scored stays scored."""
-        _, schedule = parse_schedule(body)
-        endpoint = parts.catalog.endpoint(schedule.endpoint_name)
-        parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, schedule.deployment_name))
-        if schedule.input.type is not JobInputType.TABLE:  # the first window may still be to come
-            parts.inputs.resolve(located_input(schedule.input, parts.references))
-        return _saved(_continued(schedule))
+        spec, schedule = parse_schedule(body)
+        if isinstance(spec.create_job, InvokedSpec):
+            _check_invocation(schedule)
+            return _saved(_continued(schedule))
+        work = scheduled_work(parts, spec.create_job)
+        if isinstance(work, CommandJob):
+            return _saved(_continued(replace(schedule, command=work)))
+        return _saved(_continued(replace(schedule, pipeline=work)))
 
     @routes.get("/{name}", responses=answers(404, 503))
     def show_schedule(name: str) -> Shown:
@@ -54,7 +59,8 @@ def router(parts: ServiceParts) -> APIRouter:
         """It fires at once; its other times stay. A job of it that still runs keeps this one from being made."""
         schedule = parts.schedules.get(name)
         if not schedule.is_enabled:
-            raise Conflict(f"schedule {name} is disabled; enable it, or invoke endpoint {schedule.endpoint_name}")
+            instead = f"invoke endpoint {schedule.endpoint_name}" if schedule.endpoint_name else "create its job"
+            raise Conflict(f"schedule {name} is disabled; enable it, or {instead}")
         parts.schedules.save(replace(schedule, next_fire=parts.clock.now()))
         return to_document(parts.schedules.get(name))
 
@@ -63,6 +69,12 @@ def router(parts: ServiceParts) -> APIRouter:
         """Its jobs stay. Deleting what is not there is done."""
         parts.schedules.delete(name)
         return Response(status_code=204)
+
+    def _check_invocation(schedule: Schedule) -> None:
+        endpoint = parts.catalog.endpoint(schedule.endpoint_name)
+        parts.catalog.deployment(endpoint.name, chosen_deployment(endpoint, schedule.deployment_name))
+        if schedule.input.type is not JobInputType.TABLE:  # the first window may still be to come
+            parts.inputs.resolve(located_input(schedule.input, parts.references))
 
     def _continued(schedule: Schedule) -> Schedule:
         try:

@@ -50,7 +50,7 @@ COMMANDS: dict[str, Entry] = {
     "batch-endpoint": Entry("infra.cli.batch_endpoint:batch_endpoint", "Batch endpoints: create, invoke, …"),
     "batch-deployment": Entry("infra.cli.batch_deployment:batch_deployment", "Deployments of a batch endpoint."),
     "job": Entry("infra.cli.job:job", "Jobs: show, stream, list, cancel."),
-    "schedule": Entry("infra.cli.schedule:schedule", "Schedules that invoke endpoints by themselves."),
+    "schedule": Entry("infra.cli.schedule:schedule", "Schedules that invoke endpoints and run jobs by themselves."),
     "token": Entry("infra.cli.token:token", "Access tokens of the service."),
     # what scripts for az ask of their surroundings
     "account": Entry("infra.cli.azure_context:account", "Subscription and access token, as scripts for az ask."),

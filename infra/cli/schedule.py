@@ -1,4 +1,4 @@
-"""`tidemill schedule`: endpoints that are invoked by themselves."""
+"""`tidemill schedule`: endpoints that are invoked, and jobs that are run, by themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scoring.errors import InvalidInput
 
 @click.group(cls=Noun)
 def schedule() -> None:
-    """Schedules: when an endpoint is invoked by itself, and with which input."""
+    """Schedules: when an endpoint is invoked, or a pipeline or command run, by itself."""
 
 
 @schedule.command()

@@ -15,18 +15,11 @@ Freeze = Callable[[str, ValueType | None, str], str]
 """From a reference as it was written, its type and its place in the document to one that stays the same."""
 
 
-def frozen_command(command: CommandJob, freeze: Freeze) -> CommandJob:
-    """With the data of its inputs frozen."""
-    return replace(command, inputs=_values(command.inputs, freeze, ""))
-
-
-def frozen_pipeline(pipeline: PipelineJob, freeze: Freeze) -> PipelineJob:
-    """With the data of its inputs and of all of its steps' frozen."""
-    return replace(
-        pipeline,
-        inputs=_values(pipeline.inputs, freeze, ""),
-        component=frozen_component(pipeline.component, freeze),
-    )
+def frozen(work: CommandJob | PipelineJob, freeze: Freeze) -> CommandJob | PipelineJob:
+    """With the data of its inputs, and of a pipeline of all of its steps', frozen."""
+    if isinstance(work, CommandJob):
+        return replace(work, inputs=_values(work.inputs, freeze, ""))
+    return replace(work, inputs=_values(work.inputs, freeze, ""), component=frozen_component(work.component, freeze))
 
 
 def frozen_component(component: PipelineComponent, freeze: Freeze, place: str = "") -> PipelineComponent:

@@ -221,15 +221,15 @@ def path_alone(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else nothing_is_default(value)
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """An input without a value is not given."""
     if isinstance(value, dict):
         return {name: given for name, given in value.items() if given is not None}
     return nothing_is_default(value)
 
 
-StepInputs = Annotated[dict[PortName, StepInput], BeforeValidator(_listed)]
-JobInputs = Annotated[dict[PortName, JobInput], BeforeValidator(_listed)]
+StepInputs = Annotated[dict[PortName, StepInput], BeforeValidator(listed)]
+JobInputs = Annotated[dict[PortName, JobInput], BeforeValidator(listed)]
 StepOutputs = Annotated[
     dict[PortName, Annotated[OutputTargetSpec, BeforeValidator(path_alone)]], BeforeValidator(nothing_is_default)
 ]

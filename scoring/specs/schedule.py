@@ -1,11 +1,9 @@
-"""A schedule's YAML: a trigger in Azure's words, and what it invokes.
-
-`create_job: {type: batch_endpoint, endpoint: …}` and `frequency: second` are tidemill's own: on Azure a schedule cannot
-invoke a batch endpoint.
-"""
+"""A schedule's YAML: a trigger in Azure's words, and what it makes (`scheduled_job`). `frequency: second` is ours."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -13,8 +11,8 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from scoring.errors import InvalidInput
 from scoring.schedule import Schedule, Trigger, trigger_from_dict
 from scoring.specs.document import Document, described
-from scoring.specs.fields import AssetName, Count, EndpointName, Integer, ResourceName, Text, TextMap, lowered
-from scoring.specs.job_input import InputSpec, OutputSpec
+from scoring.specs.fields import AssetName, Count, Integer, Text, TextMap, lowered
+from scoring.specs.scheduled_job import CreateJobField, InvokedSpec
 from scoring.specs.validation import Spec, parse
 
 
@@ -65,14 +63,6 @@ TriggerField = Annotated[
 ]
 
 
-class CreateJobSpec(Spec):
-    type: Literal["batch_endpoint"]
-    endpoint: EndpointName
-    deployment: ResourceName | None = None
-    input: InputSpec
-    output: OutputSpec = OutputSpec()
-
-
 class ScheduleSpec(Spec):
     """Keys of `schedule create`; the last ones are added by `show` and have no effect."""
 
@@ -82,7 +72,7 @@ class ScheduleSpec(Spec):
     tags: TextMap = Field(default_factory=dict)
     properties: TextMap = Field(default_factory=dict)
     trigger: TriggerField
-    create_job: CreateJobSpec
+    create_job: CreateJobField
     is_enabled: bool = True
 
     id: Any = None
@@ -96,18 +86,24 @@ class ScheduleSpec(Spec):
     last_version: Any = None
 
     def schedule(self, trigger: Trigger) -> Schedule:
-        return Schedule(
+        """Of a pipeline or a command without what is run: that is made of `create_job` where components are known."""
+        schedule = Schedule(
             name=self.name,
             trigger=trigger,
-            endpoint_name=self.create_job.endpoint,
-            deployment_name=self.create_job.deployment,
-            input=self.create_job.input.job_input(),
-            output=self.create_job.output.job_output(),
             display_name=self.display_name,
             description=self.description,
             tags=self.tags,
             properties=self.properties,
             is_enabled=self.is_enabled,
+        )
+        if not isinstance(self.create_job, InvokedSpec):
+            return schedule
+        return replace(
+            schedule,
+            endpoint_name=self.create_job.endpoint,
+            deployment_name=self.create_job.deployment,
+            input=self.create_job.input.job_input(),
+            output=self.create_job.output.job_output(),
         )
 
 
@@ -117,7 +113,8 @@ def parse_schedule(document: Document) -> tuple[ScheduleSpec, Schedule]:
     if isinstance(written, dict) and _kind(written) is None:
         found = described(written.get("type"))
         raise document.refusal(("trigger", "type"), f"found {found}, allowed: cron, recurrence")
-    spec = parse(ScheduleSpec, document)
+    files = (str(Path(document.file).resolve()),) if document.file is not None else ()
+    spec = parse(ScheduleSpec, document, context={"files": files})
     try:
         trigger = trigger_from_dict(spec.trigger.model_dump(exclude_none=True))
     except InvalidInput as error:

@@ -13,7 +13,7 @@ from scoring.job import Job, JobInput, JobInputType, JobKind, JobOutput, JobStat
 from scoring.model import Model
 from scoring.schedule import Schedule, trigger_to_dict
 from scoring.specs.shown_assets import shown_asset
-from scoring.specs.shown_steps import pipeline_deployment, shown_work
+from scoring.specs.shown_steps import pipeline_deployment, shown_scheduled, shown_work
 
 Shown = dict[str, Any]
 """What json.dumps takes. Keys that a kind has are always there; a value that is not known is None."""
@@ -243,13 +243,7 @@ def _schedule(schedule: Schedule) -> Shown:
         "tags": dict(schedule.tags),
         "properties": dict(schedule.properties),
         "trigger": trigger_to_dict(schedule.trigger),
-        "create_job": {
-            "type": "batch_endpoint",
-            "endpoint": schedule.endpoint_name,
-            "deployment": schedule.deployment_name,
-            "input": input_document(schedule.input),
-            "output": output_document(schedule.output),
-        },
+        "create_job": _create_job(schedule),
         "is_enabled": schedule.is_enabled,
         "next_fire": time_text(schedule.next_fire),
         "last_fire": time_text(schedule.last_fire),
@@ -259,6 +253,19 @@ def _schedule(schedule: Schedule) -> Shown:
         "last_version": schedule.last_version,
         "provisioning_state": "Succeeded",
         "creation_context": _created(schedule.created_at),
+    }
+
+
+def _create_job(schedule: Schedule) -> Shown:
+    work = schedule.pipeline or schedule.command
+    if work is not None:
+        return shown_scheduled(work)
+    return {
+        "type": "batch_endpoint",
+        "endpoint": schedule.endpoint_name,
+        "deployment": schedule.deployment_name,
+        "input": input_document(schedule.input),
+        "output": output_document(schedule.output),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from scoring.components.binding import LiteralValue, OutputTarget, Value
 from scoring.components.component import CommandComponent, Component, ParallelComponent, PipelineComponent, Step
-from scoring.components.jobs import PipelineDeployment
+from scoring.components.jobs import CommandJob, PipelineDeployment, PipelineJob
 from scoring.job import Job
 from scoring.specs.shown_components import shown_input, shown_output, shown_settings, shown_step
 
@@ -44,6 +44,42 @@ def shown_work(job: Job) -> Shown:
         shown["settings"] = shown_settings(job.pipeline.settings)
         shown["jobs"] = {step.name: _step(step) for step in job.pipeline.component.jobs}
     return shown
+
+
+def shown_scheduled(work: CommandJob | PipelineJob) -> Shown:
+    """What a schedule runs, as `create_job` takes it."""
+    shown: Shown = {
+        "type": "command" if isinstance(work, CommandJob) else "pipeline",
+        "display_name": work.display_name,
+        "experiment_name": work.experiment_name,
+        "description": work.description,
+        "tags": dict(work.tags),
+        "properties": dict(work.properties),
+        "inputs": {name: shown_value(value) for name, value in work.inputs.items()},
+        "outputs": {name: shown_target(target) for name, target in work.outputs.items()},
+    }
+    if isinstance(work, PipelineJob):
+        return {**shown, "component": component_text(work.component), "settings": shown_settings(work.settings)}
+    component = work.component
+    return {
+        **shown,
+        "command": component.command,
+        "code": component.code,
+        "environment": component.environment,
+        "environment_variables": dict(work.environment_variables),
+        "compute": work.compute,
+        "limits": {"timeout": work.timeout},
+    }
+
+
+def shown_target(target: OutputTarget) -> Shown:
+    return {
+        "type": None if target.type is None else target.type.value,
+        "path": target.path,
+        "mode": target.mode,
+        "name": target.name,
+        "version": target.version,
+    }
 
 
 def shown_value(value: Value) -> Any:

@@ -33,8 +33,9 @@ from scoring.specs.job_input import InputSpec, OutputSpec
 from scoring.specs.model import InlineModel, ModelSpec
 from scoring.specs.pipeline import CommandStep, ComponentStep, ParallelStep, PipelineComponentSpec, parse_inline
 from scoring.specs.pipeline_deployment import PipelineDeploymentSpec, parse_pipeline_deployment
-from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
+from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, PipelineSettingsSpec, parse_job
 from scoring.specs.schedule import ScheduleSpec, parse_schedule
+from scoring.specs.scheduled_job import ChangedJobSpec, InvokedSpec
 from scoring.specs.validation import Spec, parse
 from tests.architecture.page_tables import Row, codes, tables
 
@@ -46,6 +47,14 @@ ONE_VALUE = {
 """Keys that may say one thing alone, which is their default."""
 SAMPLES: dict[str, Document] = yaml.safe_load((Path(__file__).parent / "compatibility_samples.yml").read_text())
 """By kind: `minimal`, `samples` (a value for each key) and `with` (what a key needs beside it)."""
+
+
+JOB = """\
+type: pipeline
+inputs: {K: 1}
+outputs: {K: {type: uri_folder}}
+jobs: {only: {command: "x > ${{outputs.o}}", outputs: {o: "${{parent.outputs.K}}"}}}
+"""
 
 
 class Places(Spec):
@@ -103,7 +112,20 @@ def step_of(document: loaded.Document) -> Any:
 
 
 def job_of(document: loaded.Document) -> Any:
-    spec = parse_job(document)
+    return made_of(parse_job(document))
+
+
+def schedule_of(document: loaded.Document) -> Any:
+    spec, schedule = parse_schedule(document)
+    said = spec.create_job
+    if isinstance(said, InvokedSpec):
+        return schedule
+    if isinstance(said, ChangedJobSpec) and not isinstance(said.job, str):
+        return schedule, said.changed(made_of(said.job))
+    return schedule, said if isinstance(said, ChangedJobSpec) else made_of(said)
+
+
+def made_of(spec: PipelineJobSpec | CommandJobSpec) -> Any:
     return pipeline_job(spec, Told()) if isinstance(spec, PipelineJobSpec) else command_job(spec, Told())
 
 
@@ -148,7 +170,11 @@ KINDS = {
     "Datastore": Kind(
         value=lambda document: parse_datastore(document).datastore(), specs=tuple(DATASTORE_SPECS.values())
     ),
-    "Schedule": Kind(value=lambda document: parse_schedule(document)[1], specs=(ScheduleSpec,)),
+    "Schedule": Kind(
+        value=schedule_of,
+        specs=(ScheduleSpec,),
+        apart=(*_WITHIN, CommandJobSpec, InputSpec, OutputSpec, PipelineSettingsSpec),
+    ),
     "Invocation": Kind(
         value=lambda document: (
             parse(InvocationSpec, document).invocation(),
@@ -211,6 +237,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documents")
     (folder / "conda.yml").write_text("dependencies: [python=3.12]\n")
     (folder / "prepare.yml").write_text("command: prepare\n")
+    (folder / "job.yml").write_text(JOB)
     (folder / "whole.yml").write_text("type: pipeline\njobs: {only: {command: x}}\n")
     return folder
 

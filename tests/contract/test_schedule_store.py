@@ -8,12 +8,15 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from scoring.components.jobs import CommandJob
 from scoring.errors import NotFound
+from scoring.job import NO_INPUT
 from scoring.ports import ScheduleStore
 from scoring.schedule import RecurrencePattern, RecurrenceTrigger
 from scoring.triggers import Frequency
 from storage.postgres.schedule_store import PostgresScheduleStore
 from tests.contract.memory import MemoryScheduleStore
+from tests.contract.memory_pipelines import a_command, a_pipeline, a_step
 from tests.contract.values import NOW, a_schedule
 
 MINUTE = timedelta(minutes=1)
@@ -28,7 +31,10 @@ class ScheduleStoreContract:
         recurring = RecurrenceTrigger(
             frequency=Frequency.WEEK, interval=2, pattern=RecurrencePattern(hours=(8,), minutes=(15,), week_days=(0, 4))
         )
-        for schedule in (a_schedule(), a_schedule("weekly", trigger=recurring, last_version=4)):
+        pipeline = a_schedule("steps", endpoint_name="", input=NO_INPUT, pipeline=a_pipeline(a_step("only")))
+        command = a_schedule("line", endpoint_name="", input=NO_INPUT, command=CommandJob(component=a_command("ls")))
+        weekly = a_schedule("weekly", trigger=recurring, last_version=4)
+        for schedule in (a_schedule(), weekly, pipeline, command):
             store.save(schedule)
             assert store.get(schedule.name) == schedule
 

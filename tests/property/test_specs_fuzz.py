@@ -106,6 +106,13 @@ FILES: dict[str, tuple[str, Callable[[Document], object]]] = {
         "  type: batch_endpoint\n  endpoint: pump-health\n  input: {type: uri_file, path: /data/x}\n",
         parse_schedule,
     ),
+    "schedule of a job": (
+        "name: often\ntrigger: {type: cron, expression: '0 3 * * *'}\ncreate_job:\n  type: pipeline\n"
+        "  job: azureml:before\n  inputs:\n    text: run ${{name}}\n    data: {type: uri_folder, path: images}\n"
+        "  outputs: {made: {type: uri_folder, path: out}}\n  settings: {force_rerun: true}\n  compute: azureml:small\n"
+        "  tags: {a: 1}\n",
+        parse_schedule,
+    ),
 }
 
 FILES |= {

@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 
+from scoring.components.binding import DataReference, LiteralValue
+from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.compute.inline import InlineCompute
-from scoring.errors import TryAgain
-from scoring.job import Job, JobInput, JobInputType, JobOutput, JobStatus
+from scoring.errors import NotFound, TryAgain
+from scoring.job import NO_INPUT, Job, JobInput, JobInputType, JobKind, JobOutput, JobStatus
 from scoring.minibatch import InputItem
 from scoring.schedule import Schedule, first_fire
 from scoring.scheduler import Scheduler, SchedulerPorts
 from scoring.triggers import Frequency, RecurrenceTrigger
 from tests.contract.engine import Engine
 from tests.contract.memory import MemoryTable
+from tests.contract.memory_pipelines import a_command, a_pipeline, a_step
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -32,16 +35,15 @@ class Plant:
         self.engine = Engine(folder)
         self.table = self.engine.reader.tables["lake://windows"] = MemoryTable()
         numbers = count(1)
-        self.scheduler = Scheduler(
-            SchedulerPorts(
-                schedules=self.engine.schedules,
-                jobs=self.engine.jobs,
-                catalog=self.engine.catalog,
-                reader=self.engine.reader,
-                clock=self.engine.clock,
-                new_name=lambda schedule: f"{schedule.name}-{next(numbers)}",
-            )
+        self.ports = SchedulerPorts(
+            schedules=self.engine.schedules,
+            jobs=self.engine.jobs,
+            catalog=self.engine.catalog,
+            reader=self.engine.reader,
+            clock=self.engine.clock,
+            new_name=lambda schedule: f"{schedule.name}-{next(numbers)}",
         )
+        self.scheduler = Scheduler(self.ports)
         self.save()
 
     def save(self, **changes: Any) -> None:
@@ -58,6 +60,10 @@ class Plant:
     @property
     def schedule(self) -> Schedule:
         return self.engine.schedules.get("minutely")
+
+    def run_work(self, **work: Any) -> None:
+        """The schedule runs this, not an endpoint."""
+        self.save(endpoint_name="", input=NO_INPUT, **work)
 
     def new_rows(self, name: str) -> None:
         self.table.append(InputItem(uri=f"/{name}", size_bytes=1, rows=1))
@@ -298,3 +304,58 @@ def test_files_are_scored_whole_at_every_fire(plant: Plant) -> None:
         assert fired.job is not None
         plant.run_jobs()
         assert len(plant.engine.sink.rows[fired.job.name]) == 2
+
+
+def test_a_pipeline_is_run_at_each_fire_time(plant: Plant) -> None:
+    work = replace(a_pipeline(a_step("only")), tags={"own": "1"}, experiment_name="nightly")
+    plant.run_work(pipeline=work, tags={"of": "schedule"})
+    (fired,) = plant.scheduler.tick(START)
+    job = fired.job
+    assert job is not None
+    assert (job.kind, job.status, job.schedule_name, job.fire_time) == (
+        JobKind.PIPELINE,
+        JobStatus.QUEUED,
+        "minutely",
+        START,
+    )
+    assert job.pipeline is not None
+    assert job.pipeline.component == work.component
+    assert job.tags == {"own": "1", "of": "schedule", "schedule": "minutely"}
+    assert (job.display_name, job.experiment_name) == ("minutely", "nightly")
+    (waits,) = plant.scheduler.tick(START + MINUTE)
+    assert (waits.job, waits.skipped) == (None, "the job before it still runs")
+
+
+def test_a_command_gets_the_name_of_its_job_and_the_data_of_its_time(plant: Plant) -> None:
+    inputs = {
+        "text": LiteralValue(value="in ${{ name }}/x"),
+        "number": LiteralValue(value=3),
+        "data": DataReference(path="azureml:plant"),
+    }
+
+    def freeze(work: CommandJob | PipelineJob) -> CommandJob | PipelineJob:
+        return replace(work, inputs={**work.inputs, "data": DataReference(path="azureml:plant:7")})
+
+    plant.scheduler = Scheduler(replace(plant.ports, freeze=freeze))
+    plant.run_work(command=CommandJob(component=a_command("ls", reads=["data"]), inputs=inputs))
+    (fired,) = plant.scheduler.tick(START)
+    assert fired.job is not None
+    assert fired.job.command is not None
+    assert fired.job.command.inputs == {
+        "text": LiteralValue(value="in minutely-1/x"),
+        "number": LiteralValue(value=3),
+        "data": DataReference(path="azureml:plant:7"),
+    }
+    assert plant.schedule.command is not None
+    assert plant.schedule.command.inputs == inputs
+
+
+def test_data_that_is_gone_is_why_there_is_no_job(plant: Plant) -> None:
+    def freeze(work: CommandJob | PipelineJob) -> CommandJob | PipelineJob:
+        raise NotFound("there is no data asset named plant")
+
+    plant.scheduler = Scheduler(replace(plant.ports, freeze=freeze))
+    plant.run_work(command=CommandJob(component=a_command("ls")))
+    (fired,) = plant.scheduler.tick(START)
+    assert (fired.job, fired.skipped) == (None, "there is no data asset named plant")
+    assert plant.schedule.last_skip == fired.skipped

@@ -197,8 +197,8 @@ def test_refusals(kind: type, text: str, said: str) -> None:
         ("{type: recurrence, frequency: second, interval: 10}", "often", "f.yml:4: trigger: found 'often'"),
         (
             "type: batch_endpoint",
-            "type: pipeline",
-            "f.yml:6: create_job.type: found 'pipeline', allowed: batch_endpoint",
+            "type: parallel",
+            "f.yml:6: create_job.type: found 'parallel', allowed: batch_endpoint, command, pipeline",
         ),
         ("index: [", "idx: [", "f.yml:13: create_job.input.pivot.idx: unknown key; did you mean 'index'?"),
     ],
