@@ -20,7 +20,7 @@ from storage.postgres.engine import create_engine
 from storage.postgres.migrate import upgrade
 
 START_SECONDS = 180
-STOP_SECONDS = 60
+STOP_SECONDS = 120
 
 
 class ServiceProcess:

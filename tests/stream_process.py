@@ -104,7 +104,7 @@ class StreamStack:
 
     def stop(self, worker: subprocess.Popen[bytes]) -> int:
         worker.terminate()
-        return worker.wait(timeout=60)
+        return worker.wait(timeout=120)
 
     def close(self) -> None:
         for worker in self.workers:
@@ -159,9 +159,9 @@ class StreamStack:
             for partition in where:
                 consumer.assign([partition])
                 consumer.seek_to_beginning(partition)
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 90
                 while consumer.position(partition) < ends[partition]:
-                    assert time.monotonic() < deadline, f"{partition} was not read within 30 s"
+                    assert time.monotonic() < deadline, f"{partition} was not read within 90 s"
                     for records in consumer.poll(timeout_ms=1000).values():
                         letters += records
         finally:

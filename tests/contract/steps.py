@@ -54,7 +54,7 @@ class Steps(Engine):
 
         return self.runner(InlineCompute(lambda batch: ["x"] * len(batch.items)), steps=self.steps, **ports)
 
-    def run(self, name: str = "job-1", *, limit: float = 60, stop: threading.Event | None = None) -> Job:
+    def run(self, name: str = "job-1", *, limit: float = 120, stop: threading.Event | None = None) -> Job:
         """Everything that waits, until this job has ended."""
         runner, ends = self.worker(), time.monotonic() + limit
         while not (job := self.jobs.get(name)).status.is_terminal:

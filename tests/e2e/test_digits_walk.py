@@ -24,7 +24,7 @@ def home(stack_home: Path) -> Iterator[Path]:
     folder.mkdir(mode=0o755)
     yield folder
     command = [*TIDEMILL, "--home", str(folder), "down"]
-    subprocess.run(command, capture_output=True, timeout=120, check=False)
+    subprocess.run(command, capture_output=True, timeout=240, check=False)
 
 
 def test_the_walk_goes_as_it_is_written(home: Path) -> None:

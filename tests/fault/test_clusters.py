@@ -36,7 +36,7 @@ def configure(engine: Engine, **changes: object) -> None:
     engine.catalog.put(replace(engine.catalog.compute("cluster"), **changes))  # type: ignore[arg-type]
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 90.0) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, f"waited {seconds} s for {what}"
@@ -110,7 +110,7 @@ def test_what_a_job_costs_is_on_the_job_and_on_its_nodes(engine: Engine, compute
     assert job.usage.worker_seconds >= job.usage.core_seconds - 0.1
     assert (job.usage.instances, job.usage.processes) == (1, 1)
     (node,) = compute.fleet.nodes("cluster")
-    assert node.core_seconds == pytest.approx(job.usage.core_seconds, abs=0.05)
+    assert node.core_seconds == pytest.approx(job.usage.core_seconds, abs=0.25)
     assert len(node.pids) == 1
     assert node.memory_bytes is not None
     assert node.memory_bytes > 1 << 20

@@ -11,7 +11,7 @@ import pytest
 from tests.service_process import ServiceProcess, service_on
 from tests.waiting import until
 
-pytestmark = [pytest.mark.fault, pytest.mark.stack]
+pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def test_a_pipeline_survives_its_service_being_killed_in_each_of_its_steps(
         running = until("its processes", lambda: _sleeping(service), lambda found: len(found) == 2)
         service.kill()
         # its keeper sees that the service is gone
-        _, alive = psutil.wait_procs(running, timeout=30)
+        _, alive = psutil.wait_procs(running, timeout=90)
         assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE], "a command outlived it"
         service.start()
-    last = list(service.client.jobs.stream(job, limit_seconds=120))[-1]
+    last = list(service.client.jobs.stream(job, limit_seconds=240))[-1]
     assert last["status"] == "Completed", last
     for name in "ab":
         assert (marks / name).read_text() == "x\nx\n", f"step {name} was begun twice: once for its kill, once for good"

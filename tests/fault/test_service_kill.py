@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,21 +20,25 @@ from storage.postgres.catalog import PostgresCatalog
 from storage.postgres.engine import create_engine
 from storage.postgres.job_store import PostgresJobStore
 from tests.service_process import ServiceProcess, deploy, files, service_on
+from tests.waiting import until
 
-pytestmark = [pytest.mark.fault, pytest.mark.stack]
+pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.timeout(600)]
 
 FILES = 40
 LEASE_SECONDS = 15
 
-# every call is noted outside the job's folder, before it is answered
+# every call is noted outside the job's folder, before it is answered; no more of them than the gate lets through, so that
+# the job is not over before it is killed
 SCRIPT = """\
 import os, time
 
 def run(mini_batch):
+    while len(open(os.environ["CALLS"]).readlines()) >= int(open(os.environ["GATE"]).read() or 0):
+        time.sleep(0.05)
     with open(os.environ["CALLS"], "a") as calls:
         for path in mini_batch:
             calls.write(os.path.basename(path) + "\\n")
-    time.sleep(0.25)
+    time.sleep(0.1)
     return [os.path.basename(path) for path in mini_batch]
 """
 
@@ -47,23 +50,27 @@ def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
 
 
 def wait_for_mini_batches(service: ServiceProcess, job: str, count: int) -> int:
-    ends = time.monotonic() + 90
-    while (done := service.client.jobs.show(job)["progress"]["mini_batches_done"]) < count:
-        assert time.monotonic() < ends, f"waited 90 s for {count} mini-batches, {done} are done: {service.log()}"
-        time.sleep(0.05)
-    return int(done)
+    look = lambda: int(service.client.jobs.show(job)["progress"]["mini_batches_done"])  # noqa: E731
+    return until(f"{count} mini-batches are done", look, lambda done: done >= count)
 
 
 def wait_for_death(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    _, alive = psutil.wait_procs(processes, timeout=90)
     alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-    assert not alive, f"outlived the service by 20 s: {alive}"
+    assert not alive, f"outlived the service by 90 s: {alive}"
 
 
 def test_a_job_survives_its_service_being_killed_twice(service: ServiceProcess, tmp_path: Path) -> None:
-    calls = tmp_path / "calls"
+    calls, gate = tmp_path / "calls", tmp_path / "gate"
+    calls.touch()
+    gate.write_text("20")
     data = files(tmp_path / "data", FILES)
-    settings = {"mini_batch_size": 1, "max_concurrency_per_instance": 2, "environment_variables": {"CALLS": str(calls)}}
+    settings = {
+        "mini_batch_size": 1,
+        "max_concurrency_per_instance": 2,
+        "retry_settings": {"timeout": 200},
+        "environment_variables": {"CALLS": str(calls), "GATE": str(gate)},
+    }
     service.start()
     deploy(service, tmp_path, SCRIPT, settings=settings)
     job = service.client.batch_endpoints.invoke("things", {"input": {"path": str(data)}})["name"]
@@ -75,9 +82,10 @@ def test_a_job_survives_its_service_being_killed_twice(service: ServiceProcess, 
         assert workers
         service.kill()
         wait_for_death(workers)
+        gate.write_text("34" if killed_after == 5 else "1000")
         service.start()
 
-    last = list(service.client.jobs.stream(job, limit_seconds=120))[-1]
+    last = list(service.client.jobs.stream(job, limit_seconds=240))[-1]
     assert last["status"] == "Completed", last
     assert last["progress"]["items_succeeded"] == FILES
     expected = [f"f{number:03}.txt" for number in range(FILES)]
@@ -102,7 +110,7 @@ def test_a_killed_service_makes_no_job_twice_from_a_repeated_request(service: Se
     assert again["name"] == first["name"]
     assert [job["name"] for job in service.client.jobs.list()] == [first["name"]]
     assert (
-        list(service.client.jobs.stream(first["name"], limit_seconds=60 + LEASE_SECONDS))[-1]["status"] == "Completed"
+        list(service.client.jobs.stream(first["name"], limit_seconds=120 + LEASE_SECONDS))[-1]["status"] == "Completed"
     )
 
 
@@ -126,7 +134,7 @@ def test_a_job_of_a_dead_service_is_taken_over_long_before_its_lease_ends(
     held = store.claim(str(owner), timedelta(hours=1))
     assert held is not None
     service.start()
-    assert list(service.client.jobs.stream("orphan", limit_seconds=120))[-1]["status"] == "Completed"
+    assert list(service.client.jobs.stream("orphan", limit_seconds=240))[-1]["status"] == "Completed"
     assert "taken over from a process that is gone: orphan" in service.log()
     with pytest.raises(LeaseLost):
         store.record(held, [])
@@ -134,23 +142,32 @@ def test_a_job_of_a_dead_service_is_taken_over_long_before_its_lease_ends(
 
 
 def test_a_resumed_job_survives_its_service_being_killed(service: ServiceProcess, tmp_path: Path) -> None:
-    calls = tmp_path / "calls"
+    calls, gate = tmp_path / "calls", tmp_path / "gate"
+    calls.touch()
+    gate.write_text("20")
     data = files(tmp_path / "data", FILES)
-    settings = {"mini_batch_size": 1, "max_concurrency_per_instance": 2, "environment_variables": {"CALLS": str(calls)}}
+    settings = {
+        "mini_batch_size": 1,
+        "max_concurrency_per_instance": 2,
+        "retry_settings": {"timeout": 200},
+        "environment_variables": {"CALLS": str(calls), "GATE": str(gate)},
+    }
     service.start()
     deploy(service, tmp_path, SCRIPT, settings=settings)
     job = service.client.batch_endpoints.invoke("things", {"input": {"path": str(data)}})["name"]
     wait_for_mini_batches(service, job, 4)
     service.client.jobs.cancel(job)
-    assert list(service.client.jobs.stream(job, limit_seconds=60))[-1]["status"] == "Canceled"
+    assert list(service.client.jobs.stream(job, limit_seconds=120))[-1]["status"] == "Canceled"
+    gate.write_text("34")
     assert service.client.jobs.resume(job)["round"] == 1
     done = wait_for_mini_batches(service, job, 10)
     assert done < FILES, "the job must be killed in its middle"
     workers = service.children()
     service.kill()
     wait_for_death(workers)
+    gate.write_text("1000")
     service.start()
-    last = list(service.client.jobs.stream(job, limit_seconds=120))[-1]
+    last = list(service.client.jobs.stream(job, limit_seconds=240))[-1]
     assert (last["status"], last["round"], last["progress"]["items_succeeded"]) == ("Completed", 1, FILES)
     written = (Path(last["outputs"]["score"]["path"]) / "predictions.csv").read_text().splitlines()
     assert written == [f"f{number:03}.txt" for number in range(FILES)]

@@ -210,14 +210,14 @@ def test_a_hanging_run_is_killed_with_its_children(engine: Engine, compute: Loca
                 {loop}
             return mini_batch
         """,
-        timeout=1,
+        timeout=2,
         max_retries=2,
     )
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 200
     assert job.status is JobStatus.COMPLETED
     _, results = engine.jobs.manifest(job)
     failed = next(r for r in results if r.outcome is MiniBatchOutcome.FAILED)
-    assert failed.error == "run() of score.py took longer than 1 s (retry_settings.timeout), in 2 tries"
+    assert failed.error == "run() of score.py took longer than 2 s (retry_settings.timeout), in 2 tries"
     children = (engine.folder / "children").read_text().split()
     assert len(children) == 2
     for pid in children:
@@ -294,7 +294,7 @@ def test_what_a_script_does_to_its_process_harms_no_result(engine: Engine, compu
             done = True
             return [os.path.basename(path) for path in mini_batch]
         """,
-        timeout=10,
+        timeout=60,
     )
     assert job.status is JobStatus.COMPLETED, job.status_reason
     assert rows(engine, job) == [f"folder-{n:04d}.txt" for n in range(6)]
@@ -354,7 +354,7 @@ def test_a_data_frame_is_written_space_separated(engine: Engine, compute: LocalC
 
 
 def test_kill_9_of_workers_in_the_middle_scores_each_file_once(engine: Engine, compute: LocalCompute) -> None:
-    pids = engine.folder / "pids"
+    pids, enough = engine.folder / "pids", engine.folder / "enough"
     stop = threading.Event()
     killed: set[int] = set()
 
@@ -367,6 +367,8 @@ def test_kill_9_of_workers_in_the_middle_scores_each_file_once(engine: Engine, c
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+            if len(killed) >= 3:
+                enough.touch()
 
     killer = threading.Thread(target=kill_workers)
     killer.start()
@@ -381,6 +383,8 @@ def test_kill_9_of_workers_in_the_middle_scores_each_file_once(engine: Engine, c
                     print(os.getpid(), file=file)
             def run(mini_batch):
                 time.sleep(0.03)
+                while "0159" in mini_batch[-1] and not os.path.exists({str(enough)!r}):
+                    time.sleep(0.03)
                 return [os.path.basename(path) for path in mini_batch]
             """,
             files=160,
@@ -493,7 +497,7 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_for(condition, what: str, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-def]
+def wait_for(condition, what: str, seconds: float = 90.0) -> None:  # type: ignore[no-untyped-def]
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, f"waited {seconds} s for {what}"

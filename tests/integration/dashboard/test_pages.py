@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,11 +40,14 @@ def well(app: AppTest) -> AppTest:
 def test_the_overview_shows_what_the_stores_hold(open_page: Open, plant: Plant) -> None:
     app = well(open_page())
     shown = metrics(app)
-    midnight = plant.now.replace(hour=0, minute=0)
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     anomalous = int((plant.predictions["label"] == "anomaly").sum())
     assert shown["Anomalous windows"] == words.count(anomalous)
     assert shown["Predictions today"] == words.count((plant.predictions["scored_at"] >= midnight).sum())
-    assert shown["Jobs, last 24 h"] == words.count(sum(job.ended_at is not None for job in plant.jobs))
+    assert shown["Jobs, last 24 h"] == words.count(
+        sum(job.ended_at is not None and job.ended_at > now - timedelta(hours=24) for job in plant.jobs)
+    )
     assert shown["Stream lag"] == "17"
     assert shown["Dead letters"] == "26"
     assert "alerts firing" in text(app) or "alert firing" in text(app)

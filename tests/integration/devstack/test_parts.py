@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stack
 
 def test_broker_lists_itself(kafka_bootstrap: str) -> None:
     host, port = kafka_bootstrap.split(":")
-    assert brokers_listed(host, int(port), timeout=5) == 1
+    assert brokers_listed(host, int(port), timeout=60) == 1
 
 
 def test_postgres_is_version_18_and_lets_us_in_with_the_password(database_url: str) -> None:

@@ -127,10 +127,8 @@ def test_killed_broker_and_server_come_back_on_the_same_ports(home: Path) -> Non
     for part in ("postgres", "kafka"):
         os.kill(before[part], signal.SIGKILL)
     wait_for("degraded", lambda: status(home)["state"] == "degraded")
-    found = tidemill(home, "status")
-    assert found.returncode == 1
-    assert "killed by SIGKILL" in found.stdout
     wait_for("both ready again", lambda: bool(status(home)["ready"]))
+    assert "killed by SIGKILL" in tidemill(home, "status").stdout
     after = pids(home)
     assert after["supervisor"] == before["supervisor"]
     assert after["kafka"] != before["kafka"]
@@ -217,7 +215,7 @@ def test_foreground_ends_with_its_signal(home: Path) -> None:
         wait_for("postgres ready", lambda: bool(status(home)["ready"]))
         server = pids(home)["postgres"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=120) == 0
     finally:
         process.kill()
     assert not psutil.pid_exists(server)

@@ -134,7 +134,7 @@ def test_a_token_closes_the_service_to_whoever_has_none(service: ServiceProcess,
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "a token is required" in refused.stderr
     assert said(service, "batch-endpoint", "list", "-o", "json", **elsewhere, TIDEMILL_TOKEN=token) == "[]\n"
-    with urllib.request.urlopen(f"{service.url}/healthz", timeout=30) as answer:
+    with urllib.request.urlopen(f"{service.url}/healthz", timeout=90) as answer:
         assert answer.status == 200
     said(service, "token", "revoke", "-n", "scripts", "--yes")
     assert said(service, "batch-endpoint", "list", **elsewhere) == "[]\n"
@@ -152,7 +152,7 @@ def test_a_script_with_curl_creates_invokes_and_polls_as_on_azure(service: Servi
         request = urllib.request.Request(url, method=method, data=body.encode() if body else None)
         request.add_header("Authorization", f"Bearer {token}")
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=90) as answer:
             content = answer.read()
         return json.loads(content) if content else None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.service_process import ServiceProcess, deploy, files
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -32,9 +32,11 @@ SLOW = """\
 import os, time
 
 def run(mini_batch):
-    with open(os.environ["NOTES"] + "/calls", "a") as calls:
+    notes = os.environ["NOTES"]
+    while len(open(notes + "/calls").readlines()) >= 8 and not os.path.exists(notes + "/go-on"):
+        time.sleep(0.05)
+    with open(notes + "/calls", "a") as calls:
         calls.write(os.path.basename(mini_batch[0]) + "\\n")
-    time.sleep(0.3)
     return [os.path.basename(path) for path in mini_batch]
 """
 
@@ -59,7 +61,7 @@ def start(service: ServiceProcess, folder: Path, script: str, notes: Path, count
 
 
 def end_of(service: ServiceProcess, job: str) -> dict[str, Any]:
-    return list(service.client.jobs.stream(job, limit_seconds=90))[-1]
+    return list(service.client.jobs.stream(job, limit_seconds=240))[-1]
 
 
 def said(service: ServiceProcess, *args: str, code: int = 0) -> str:
@@ -124,11 +126,9 @@ def test_failed_mini_batches_of_a_completed_job_are_scored_again(
 
 
 def test_a_canceled_job_goes_on_where_it_was(service: ServiceProcess, tmp_path: Path, notes: Path) -> None:
-    job = start(service, tmp_path, SLOW, notes, 24)
-    ends = time.monotonic() + 60
-    while service.client.jobs.show(job)["progress"]["mini_batches_done"] < 3:
-        assert time.monotonic() < ends, service.log()
-        time.sleep(0.05)
+    (notes / "calls").touch()
+    job = start(service, tmp_path, SLOW, notes, 24, retry_settings={"max_retries": 1, "timeout": 200})
+    until("three are done", lambda: service.client.jobs.show(job)["progress"]["mini_batches_done"] >= 3)
     early = service.command("job", "download", "-n", job, "-p", str(tmp_path / "early"))
     assert early.returncode == 1
     assert "can be downloaded when it has ended" in early.stderr
@@ -136,6 +136,7 @@ def test_a_canceled_job_goes_on_where_it_was(service: ServiceProcess, tmp_path: 
     said(service, "cancel", "-n", job, "-o", "none")
     assert end_of(service, job)["status"] == "Canceled"
     before = (notes / "calls").read_text().splitlines()
+    (notes / "go-on").touch()
     said(service, "resume", "-n", job, "-o", "none")
     assert end_of(service, job)["status"] == "Completed"
     calls = (notes / "calls").read_text().splitlines()

@@ -284,6 +284,6 @@ def is_given_by_history(stack: StreamStack, one: Defined) -> None:
 def test_a_topic_that_is_missing_is_told_before_anything_is_made(stack: StreamStack, tmp_path: Path) -> None:
     document = {**DEFINITIONS[1], "name": "astray", "source": {"topic": f"none-{uuid4().hex[:8]}"}}
     stream = Defined(stack, document, tmp_path)
-    assert stream.worker.wait(timeout=120) == 2
+    assert stream.worker.wait(timeout=240) == 2
     assert "source.topic: there is no topic 'none-" in stack.log
     assert not (stack.home / "lake" / "astray").exists()

@@ -120,12 +120,12 @@ def check(kafka_bootstrap: str, home: Path, files: Sequence[Path]) -> None:
         assert math.isclose(row["mean"], mean, rel_tol=1e-12, abs_tol=1e-15), (key, row["mean"], mean)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_generated_recording(kafka_bootstrap: str, tmp_path: Path) -> None:
     check(kafka_bootstrap, tmp_path / "home", generated(tmp_path))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not any(RECORDINGS.rglob("*.csv")), reason="no recordings: set TIDEMILL_RECORDINGS to their folder")
 def test_recordings_of_a_water_pump_testbed(kafka_bootstrap: str, tmp_path: Path) -> None:
     check(kafka_bootstrap, tmp_path / "home", sorted(RECORDINGS.rglob("*.csv")))

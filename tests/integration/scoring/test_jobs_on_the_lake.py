@@ -154,11 +154,11 @@ def working(plant: Plant) -> Iterator[wiring.Engines]:
     stop.set()
     engines.wake()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     engines.close()
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, f"waited {seconds} s for {what}"

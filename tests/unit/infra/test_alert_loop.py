@@ -129,5 +129,5 @@ def test_it_ends_when_it_is_asked(bench: Bench) -> None:
     thread = threading.Thread(target=bench.loop.serve, args=(stop,))
     thread.start()
     stop.set()
-    thread.join(timeout=30)
+    thread.join(timeout=90)
     assert not thread.is_alive()

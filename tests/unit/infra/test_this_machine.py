@@ -27,9 +27,9 @@ def test_a_killed_process_is_gone_before_and_after_its_burial() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     assert started(child.pid) is not None
     child.kill()
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 90
     while started(child.pid) is not None:
-        assert time.monotonic() < ends, "waited 30 s for a killed process to end"
+        assert time.monotonic() < ends, "waited 90 s for a killed process to end"
         time.sleep(0.01)
     child.wait()
     assert started(child.pid) is None

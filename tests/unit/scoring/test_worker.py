@@ -58,7 +58,7 @@ class Talk:
 
     def __init__(self, python: str, folder: Path) -> None:
         self._ours, theirs = socket.socketpair()
-        self._ours.settimeout(20)
+        self._ours.settimeout(90)
         with (folder / "worker.txt").open("wb") as log:
             self._process = subprocess.Popen(
                 [python, str(FILES[0]), str(theirs.fileno())],

@@ -137,7 +137,7 @@ def test_a_time_limit_ends_the_query(stores: Stores) -> None:
     began = time.monotonic()
     with pytest.raises(LimitReached, match=r"ended after 0\.5 s"):
         sql.query(stores, "select sum(a.mean * b.mean) from windows a, windows b, windows c", timeout_seconds=0.5)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_the_lake_alone_is_enough(stores: Stores, nowhere: Stores, plant: Plant) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from infra.api.stream_look import StreamLook
 from ingestion.checkpoint import Counters, Progress
 from ingestion.errors import TryAgain
@@ -62,7 +64,8 @@ def test_open_letters_are_counted_where_there_are_letters() -> None:
     assert (look()["open_letters"], look()["state"]) == (None, "ok")
 
 
-def test_an_answer_is_good_for_a_moment() -> None:
+def test_an_answer_is_good_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.api.stream_look._LOOK_AGAIN_SECONDS", 60.0)  # a moment of a machine that is busy
     asked = []
 
     def ends() -> Mapping[int, int]:

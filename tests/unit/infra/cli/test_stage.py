@@ -18,22 +18,22 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def test_a_command_gives_its_stdout(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "simulate" in stage.command("--help", limit=30)
+    assert "simulate" in stage.command("--help", limit=120)
     assert "$ tidemill --help" in capsys.readouterr().out
 
 
 def test_a_failing_command_says_its_last_word(stage: Stage) -> None:
     with pytest.raises(StepFailed, match=r"`tidemill no-such` ended with code 2: .*no-such"):
-        stage.command("no-such", limit=30)
+        stage.command("no-such", limit=120)
 
 
 def test_a_script_that_hangs_is_ended_at_its_limit(stage: Stage, tmp_path: Path) -> None:
     script = tmp_path / "hang.py"
-    script.write_text("import time\ntime.sleep(60)\n")
+    script.write_text("import time\ntime.sleep(600)\n")
     began = time.monotonic()
     with pytest.raises(WaitedTooLong, match=r"hang\.py` did not end within 1 s"):
         stage.script(script, limit=1)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
 
 
 def test_a_wait_says_what_for_and_how_far(stage: Stage) -> None:
@@ -45,7 +45,7 @@ def test_a_wait_says_what_for_and_how_far(stage: Stage) -> None:
 def test_a_child_that_ends_badly_is_noticed_in_every_wait(stage: Stage) -> None:
     stage.background("child", "no-such-command")
     with pytest.raises(StepFailed, match=r"child ended with code 2: .*no-such-command"):
-        stage.wait_for("nothing", lambda: None, limit=30)
+        stage.wait_for("nothing", lambda: None, limit=120)
 
 
 def test_children_end_with_the_stage(stage: Stage) -> None:

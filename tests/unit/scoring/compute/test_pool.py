@@ -27,7 +27,7 @@ def pool(tmp_path: Path) -> Iterator[WorkerPool]:
     made.close()
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 90.0) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, f"waited {seconds} s for {what}"

@@ -19,7 +19,7 @@ def worker(tmp_path: Path) -> Iterator[WorkerProcess]:
     made.kill()
 
 
-def heard(worker: WorkerProcess, seconds: float = 20.0) -> list[str]:
+def heard(worker: WorkerProcess, seconds: float = 90.0) -> list[str]:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         messages = worker.messages()

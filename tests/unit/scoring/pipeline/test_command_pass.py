@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from scoring.components.declared import InputDeclaration, OutputDeclaration, Val
 from scoring.job import JobStatus
 from tests.contract.memory_pipelines import DATA
 from tests.contract.steps import Steps
+from tests.waiting import until
 
 TEXT = InputDeclaration(type=ValueType.STRING)
 
@@ -123,31 +123,25 @@ def test_a_cancel_ends_what_ignores_sigterm(steps: Steps) -> None:
     begun = steps.folder / "jobs" / "job-1" / "outputs" / "out" / "begun"
     thread = threading.Thread(target=steps.run)
     thread.start()
-    ends = time.monotonic() + 60
-    while not begun.exists():
-        assert time.monotonic() < ends, "waited 60 s for the command to begin"
-        time.sleep(0.05)
-    while True:
-        job = steps.jobs.get("job-1")
-        if job.status is JobStatus.RUNNING:
-            steps.jobs.save(job.moved(JobStatus.CANCEL_REQUESTED))
-            break
-    thread.join(60)
+    until("the command begins", begun.exists)
+    job = until("the job runs", lambda: steps.jobs.get("job-1"), lambda job: job.status is JobStatus.RUNNING)
+    steps.jobs.save(job.moved(JobStatus.CANCEL_REQUESTED))
+    thread.join(120)
     assert steps.jobs.get("job-1").status is JobStatus.CANCELED
 
 
 def test_an_instance_that_is_taken_away_costs_the_run_and_no_more(steps: Steps) -> None:
     steps.catalog.put(replace(steps.catalog.compute("cluster"), tier="low_priority"))
     marks = steps.folder / "runs"
-    steps.command(f"ls ${{{{outputs.out}}}}; echo x >> {marks}; touch ${{{{outputs.out}}}}/left; sleep 1.5")
+    steps.command(
+        f"ls ${{{{outputs.out}}}}; echo x >> {marks}; touch ${{{{outputs.out}}}}/left; "
+        f"test $(wc -l < {marks}) = 2 || sleep 60"
+    )
     thread = threading.Thread(target=steps.run)
     thread.start()
-    ends = time.monotonic() + 60
-    while not marks.exists():
-        assert time.monotonic() < ends, "waited 60 s for the command to begin"
-        time.sleep(0.05)
+    until("the command begins", marks.exists)
     assert steps.fleet.preempt("cluster")
-    thread.join(60)
+    thread.join(120)
     assert steps.jobs.get("job-1").status is JobStatus.COMPLETED
     assert marks.read_text() == "x\nx\n"
     assert "left" not in steps.log()  # its outputs were empty again
@@ -159,12 +153,9 @@ def test_a_service_that_ends_lets_go_and_the_next_one_begins_again(steps: Steps)
     stop = threading.Event()
     thread = threading.Thread(target=lambda: steps.run(stop=stop))
     thread.start()
-    ends = time.monotonic() + 60
-    while not marks.exists():
-        assert time.monotonic() < ends, "waited 60 s for the command to begin"
-        time.sleep(0.05)
+    until("the command begins", marks.exists)
     stop.set()
-    thread.join(60)
+    thread.join(120)
     assert steps.jobs.get("job-1").status is JobStatus.RUNNING
     steps.clock.advance(timedelta(seconds=1))
     assert steps.run().status is JobStatus.COMPLETED
