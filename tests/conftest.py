@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -12,6 +13,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from infra.devstack import ports
 from infra.devstack.kafka import KafkaBroker
 from infra.devstack.ports import free_ports
 from infra.devstack.postgres import PostgresServer
@@ -19,6 +21,12 @@ from infra.devstack.postgres import PostgresServer
 # started in the background of a script this process ignores Ctrl-C, and so would all that the tests start and interrupt
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# a port is free when it is picked and taken a little later: each process of a run picks from numbers of its own
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_OWN = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_SPAN = (ports.LAST - ports.FIRST) // _PROCESSES
+ports.FIRST += _OWN % _PROCESSES * _SPAN
+ports.LAST = ports.FIRST + _SPAN
 
 
 @pytest.fixture(scope="session")

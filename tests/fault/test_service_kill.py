@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.timeout(600)]
 FILES = 40
 LEASE_SECONDS = 15
 
-# every call is noted outside the job's folder, before it is answered; no more of them than the gate lets through, so that
-# the job is not over before it is killed
+# every call is noted outside the job's folder, before it is answered; no more of them than the gate lets through, so
+# that the job is not over before it is killed
 SCRIPT = """\
 import os, time
 
