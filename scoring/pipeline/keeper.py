@@ -200,19 +200,21 @@ class Keeper:
     def _kill_all(self) -> None:
         """The group, and whoever left it: orphans of the command become children of this process."""
         ends = time.monotonic() + _KILL_LIMIT
+        self._reap()
+        # counted before the first is killed: those of the group may be gone at the next look
+        left = _descendants(os.getpid())
         _signal_group(self._pid, signal.SIGKILL)
-        while time.monotonic() < ends:
-            self._reap()
-            left = _descendants(os.getpid())
-            if not left:
-                break
+        while left and time.monotonic() < ends:
             self._strays = max(self._strays, len([pid for pid in left if pid != self._pid]))
             for pid in left:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
                     pass
-            time.sleep(0.01)
+            self._reap()
+            left = _descendants(os.getpid())
+            if left:
+                time.sleep(0.01)
         self._reap()
         if self._code is None:
             self._code = -signal.SIGKILL
