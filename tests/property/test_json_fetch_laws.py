@@ -219,7 +219,9 @@ def test_many_lines_are_cut_where_they_end() -> None:
     assert found.owner.tolist() == [number // 3 for number in range(10_000)]
 
 
-def test_two_on_a_line_and_one_on_two_are_not_three_lines() -> None:
-    over_two = GOOD.replace(b",", b",\n", 1)
+@pytest.mark.parametrize(
+    "over_two", [GOOD[:-1] + b',"x":\n{}}', GOOD[:-1] + b',"x":[{}\n,{}]}', GOOD[:-1] + b',"x":{}\n}']
+)
+def test_two_on_a_line_and_one_on_two_are_not_three_lines(over_two: bytes) -> None:
     for values in ([GOOD + GOOD, over_two], [over_two, GOOD + GOOD], [GOOD + b"\n" + GOOD + GOOD + over_two]):
         assert decode_values(apart(values, b"head")) is None
