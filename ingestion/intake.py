@@ -87,7 +87,8 @@ _ROW_FAULTS = (
 """What can be wrong with a single row, in the order in which a row's reason is chosen."""
 
 _PARTS = 8
-_SMALLEST_PART = 64
+_SMALLEST_PART = 8192
+"""Bytes of messages up to which it is not worth while to look for those that are as usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,9 @@ def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Dec
         return at_once
     size = len(records)
     first = (records.value(0) or b"") if size else b""
-    if size <= _SMALLEST_PART or first[:4] == ARROW_MAGIC or form_of(first) == "columns":
+    if size <= 1 or (records.value_end - records.value_at).sum() <= _SMALLEST_PART or first[:4] == ARROW_MAGIC:
         return _decoded_singly(partition, records, settings)
-    bounds = np.linspace(0, size, min(_PARTS, 1 + size // _SMALLEST_PART) + 1).astype(int).tolist()
+    bounds = np.linspace(0, size, min(_PARTS, size) + 1).astype(int).tolist()
     ranges = list(itertools.pairwise(bounds))
     parts = [_decoded(partition, records.at(np.arange(*ends)), settings) for ends in ranges]
     return _Decoded(

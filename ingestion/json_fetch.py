@@ -7,7 +7,7 @@ of them it was and why. A message means the same whichever messages it was fetch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -17,31 +17,47 @@ import pyarrow as pa
 from ingestion.codec import UNREADABLE_JSON, columns_of, decode_json_lines
 from ingestion.errors import PoisonMessage
 from ingestion.json_batches import columns_together
-from ingestion.records import Records, by_length, runs
+from ingestion.records import Ints, Records, by_length, runs
 
 _OPEN, _CLOSE, _LINE = b"{", b"}", b"\n"
 _MOST_GAPS = 64
 """Different distances between neighbouring values up to which they are decoded where they lie."""
 
-_LINES_AT_A_TIME = 4096
 _BYTES_AT_A_TIME = 512 * 1024
 """What is decoded in one call: more, and the objects that live until it is made columns leave the processor's cache."""
+
+Bytes = npt.NDArray[np.uint8]
 
 
 class Decoded(NamedTuple):
     """Readings, and the place of each one's record."""
 
     readings: pa.RecordBatch
-    owner: npt.NDArray[np.int64]
+    owner: Ints
 
 
 def decode_values(records: Records) -> Decoded | None:
     """The readings of records that are objects, one a line, or objects of columns; None where any may be unsound."""
     if len(records) == 0 or records.value_at.min() < 0 or (records.value_end - records.value_at).min() < len("{}"):
         return None
+    held = np.frombuffer(records.data, np.uint8)
+    parts = []
+    owners = []
+    sizes = np.cumsum(records.value_end - records.value_at)
+    bounds = [0, *(np.flatnonzero(np.diff(sizes // _BYTES_AT_A_TIME)) + 1).tolist(), len(records)]
+    for begin, stop in itertools.pairwise(bounds):
+        found = _decoded(held, records.value_at[begin:stop], records.value_end[begin:stop])
+        if found is None:
+            return None
+        parts.append(found.readings)
+        owners.append(found.owner + begin)
+    return Decoded(parts[0] if len(parts) == 1 else pa.concat_batches(parts), np.concatenate(owners))
+
+
+def _decoded(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
     for decode in (_of_lines, _of_columns):
         try:
-            found = decode(records)
+            found = decode(held, at, end)
         except (PoisonMessage, *UNREADABLE_JSON):
             continue
         if found is not None:
@@ -49,43 +65,30 @@ def decode_values(records: Records) -> Decoded | None:
     return None
 
 
-def _of_lines(records: Records) -> Decoded | None:
-    laid = _lines(records)
+def _of_lines(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
+    laid = _lines(held, at, end)
     if laid is None:
         return None
     lines, ends = laid
     breaks = np.flatnonzero(lines == ord(_LINE))
-    owner = np.arange(len(records))
-    if len(breaks) >= len(records):
+    owner = np.arange(len(at))
+    if len(breaks) >= len(at):
         of_record = np.searchsorted(breaks, ends)
         owner = np.repeat(owner, np.diff(of_record, prepend=-1))
-        within = np.ones(len(breaks), bool)
-        within[of_record[:-1]] = False
-        breaks_within = breaks[within]
+        within = np.delete(breaks, of_record[:-1])
         # no value of JSON goes on from a `}` to a `{`: so laid, every line holds whole objects
-        if (lines[breaks_within - 1] != ord(_CLOSE)).any() or (lines[breaks_within + 1] != ord(_OPEN)).any():
+        if (lines[within - 1] != ord(_CLOSE)).any() or (lines[within + 1] != ord(_OPEN)).any():
             return None
-    parts = []
-    begin = 0
-    for first in range(0, len(breaks) + 1, _LINES_AT_A_TIME):
-        count = min(_LINES_AT_A_TIME, len(breaks) + 1 - first)
-        stop = int(breaks[first + count - 1]) if first + count <= len(breaks) else len(lines)
-        found = columns_of(decode_json_lines(lines[begin:stop].tobytes()))
-        if found.num_rows != count:
-            return None
-        parts.append(found)
-        begin = stop + 1
-    return Decoded(_joined(parts), owner)
+    readings = columns_of(decode_json_lines(lines.tobytes()))
+    return Decoded(readings, owner) if readings.num_rows == len(breaks) + 1 else None
 
 
-def _lines(records: Records) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None:
+def _lines(held: Bytes, at: Ints, end: Ints) -> tuple[Bytes, Ints] | None:
     """The values line by line, and where in that each one ends.
 
     They stay as they lie in the records' bytes; what is between two of them is made the end of a line.
     """
-    held = np.frombuffer(records.data, np.uint8)
-    at = records.value_at
-    end = records.value_end - (held[records.value_end - 1] == ord(_LINE))
+    end = end - (held[end - 1] == ord(_LINE))
     if (held[at] != ord(_OPEN)).any() or (held[end - 1] != ord(_CLOSE)).any():
         return None
     first, last = int(at[0]), int(end[-1])
@@ -99,16 +102,7 @@ def _lines(records: Records) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
     return lines, end - first
 
 
-def _of_columns(records: Records) -> Decoded:
-    sizes = np.cumsum(records.value_end - records.value_at) // _BYTES_AT_A_TIME
-    parts = []
-    counts: list[int] = []
-    for places in np.split(np.arange(len(records)), np.flatnonzero(np.diff(sizes)) + 1):
-        found, rows = columns_together([records.value(place) or b"" for place in places.tolist()])
-        parts.append(found)
-        counts += rows
-    return Decoded(_joined(parts), np.repeat(np.arange(len(records)), counts))
-
-
-def _joined(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+def _of_columns(held: Bytes, at: Ints, end: Ints) -> Decoded:
+    values = [held[a:e].tobytes() for a, e in zip(at.tolist(), end.tolist(), strict=True)]
+    readings, counts = columns_together(values)
+    return Decoded(readings, np.repeat(np.arange(len(at)), counts))
