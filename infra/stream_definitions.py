@@ -1,4 +1,6 @@
-"""The stream definitions of a home: read, checked against each other, stored and taken away. A file is a stream.
+"""The stream definitions of a home: read, checked against each other, stored and taken away.
+
+In the home a file is a stream, and YAML; a Python file, which may declare several, is given and not kept.
 
 Nothing here starts a worker: the supervisor does when it finds the file, and ends it when the file is gone.
 """
@@ -9,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.python_streams import SUFFIX, documents_in
 from infra.settings import Settings
 from ingestion.definition import StreamDefinition
 from ingestion.definition_document import definition_of
@@ -29,10 +32,44 @@ class Stored:
     problem: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """A definition of a file that somebody gave, and the YAML that is stored of it."""
+
+    definition: StreamDefinition
+    content: bytes
+
+
 def read(file: str | Path, *, readings_topic: str) -> StreamDefinition:
-    """The definition in a file. Raises InvalidInput (ours or scoring's) with everything that is wrong, line by line."""
-    document = read_document(file)
-    return definition_of(document.value, document, readings_topic=readings_topic, bind=bind)
+    """The one definition in a file. Raises InvalidInput (ours or scoring's) with all that is wrong, line by line."""
+    if Path(file).suffix != SUFFIX:
+        document = read_document(file)
+        return definition_of(document.value, document, readings_topic=readings_topic, bind=bind)
+    found = read_all(file, readings_topic=readings_topic)
+    if len(found) > 1:
+        names = ", ".join(one.definition.name for one in found)
+        raise InvalidInput(f"{file}:1: declares {len(found)} streams ({names}), and one is wanted here")
+    return found[0].definition
+
+
+def read_all(file: str | Path, *, readings_topic: str) -> Sequence[Given]:
+    """All definitions in a file: one of a YAML file, one or more of a Python file. Raises as `read`."""
+    if Path(file).suffix != SUFFIX:
+        return [Given(definition=read(file, readings_topic=readings_topic), content=content_of(file))]
+    found: list[Given] = []
+    wrong: list[str] = []
+    for document, content in documents_in(file):
+        try:
+            one = definition_of(document.value, document, readings_topic=readings_topic, bind=bind)
+        except InvalidInput as error:
+            wrong += str(error).splitlines()
+            continue
+        if one.name in {other.definition.name for other in found}:
+            wrong.append(f"{document.place(('name',))}: name: an earlier stream is named '{one.name}', too")
+        found.append(Given(definition=one, content=content))
+    if wrong:
+        raise InvalidInput("\n".join(wrong))
+    return found
 
 
 class StreamDefinitions:
@@ -60,14 +97,35 @@ class StreamDefinitions:
         return read(self.path(name), readings_topic=self._topic)
 
     def read(self, file: str | Path) -> StreamDefinition:
-        """A file that is to be stored or run; checked against the other streams of the home, too."""
+        """A file that is to be run; checked against the other streams of the home, too."""
         found = read(file, readings_topic=self._topic)
-        for other in self.all():
-            if other.definition is not None and other.name != found.name and other.definition.table == found.table:
-                raise InvalidInput(
-                    f"{file}: sink.table: table {found.table} is that of the stream {other.name}; name another"
-                )
+        self._check_tables(file, [found])
         return found
+
+    def read_all(self, file: str | Path) -> Sequence[Given]:
+        """What is to be stored of a file; checked against each other and the other streams of the home, too."""
+        found = read_all(file, readings_topic=self._topic)
+        self._check_tables(file, [one.definition for one in found])
+        return found
+
+    def chosen(self, name: str, file: str | Path | None) -> Given:
+        """The definition of a name: that of a file, or without one the stored. Raises InvalidInput."""
+        if file is None:
+            return Given(definition=self.get(name), content=content_of(self.path(name)))
+        given = {one.definition.name: one for one in self.read_all(file)}
+        if name not in given:
+            raise InvalidInput(f"{file}: name: found '{', '.join(given)}', and {name} is to be reset")
+        return given[name]
+
+    def _check_tables(self, file: str | Path, found: Sequence[StreamDefinition]) -> None:
+        names = {one.name for one in found}
+        others = [one.definition for one in self.all() if one.definition is not None and one.name not in names]
+        for number, one in enumerate(found):
+            for other in (*others, *found[:number]):
+                if other.table == one.table:
+                    raise InvalidInput(
+                        f"{file}: sink.table: table {one.table} is that of the stream {other.name}; name another"
+                    )
 
     def store(self, definition: StreamDefinition, content: bytes) -> bool:
         """Put the file in its place, whole; False where the very same lay there."""

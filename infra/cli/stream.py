@@ -53,7 +53,7 @@ def run_command(file: Path | None, port: int | None, member: str) -> None:
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 def check_command(files: tuple[Path, ...]) -> None:
     """Say all that is wrong with definitions, line by line. Needs no stack. Exit code 2 where something is."""
-    from infra.stream_definitions import read
+    from infra.stream_definitions import read_all
     from ingestion.errors import InvalidInput
     from scoring import errors as scoring_errors
 
@@ -61,15 +61,16 @@ def check_command(files: tuple[Path, ...]) -> None:
     seen: dict[str, Path] = {}
     for file in files:
         try:
-            found = read(file, readings_topic=Settings().readings_topic)
+            given = read_all(file, readings_topic=Settings().readings_topic)
         except (InvalidInput, scoring_errors.InvalidInput) as error:
             wrong += str(error).splitlines()
             continue
-        for taken in (f"stream {found.name}", f"table {found.table}"):
-            if taken in seen and seen[taken] != file:
-                wrong.append(f"{file}:1: {taken} is that of {seen[taken]}, too; name another")
-            seen[taken] = file
-        print(f"{file}: stream {found.name}, table {found.table}, columns {', '.join(found.shape.schema.names)}")
+        for found in (one.definition for one in given):
+            for taken in (f"stream {found.name}", f"table {found.table}"):
+                if taken in seen and (seen[taken] != file or len(given) > 1):
+                    wrong.append(f"{file}:1: {taken} is that of {seen[taken]}, too; name another")
+                seen[taken] = file
+            print(f"{file}: stream {found.name}, table {found.table}, columns {', '.join(found.shape.schema.names)}")
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
     if wrong:
@@ -77,26 +78,31 @@ def check_command(files: tuple[Path, ...]) -> None:
 
 
 @stream.command("create")
-@click.option("-f", "--file", required=True, type=_FILE, help="The definition (YAML).")
+@click.option("-f", "--file", required=True, type=_FILE, help="The definition (YAML), or a Python file of some.")
 @_wait
 def create_command(file: Path, limit: float) -> None:
-    """Check a definition and put it into the home: a running stack starts its worker, and restarts no other.
+    """Check definitions and put them into the home: a running stack starts their workers, and restarts no other.
 
     A definition of a name that is there takes its place where it may go on from the other's windows.
     """
     from infra import stream_wiring
-    from infra.stream_definitions import StreamDefinitions, content_of
+    from infra.stream_definitions import StreamDefinitions
 
     settings = Settings()
     definitions = StreamDefinitions(settings)
-    definition = definitions.read(file)
-    stream_wiring.check_startable(settings, definition)
-    _check_topic(settings, definition)
-    before = _pid(settings, definition.name)
-    if not definitions.store(definition, content_of(file)):
-        note(f"stream {definition.name} is defined so already")
-        before = None
-    _await_worker(settings, definition.name, before, limit)
+    given = definitions.read_all(file)
+    for one in given:
+        stream_wiring.check_startable(settings, one.definition)
+        _check_topic(settings, one.definition)
+    before = {}
+    for one in given:
+        name = one.definition.name
+        before[name] = _pid(settings, name)
+        if not definitions.store(one.definition, one.content):
+            note(f"stream {name} is defined so already")
+            before[name] = None
+    for name, pid in before.items():
+        _await_worker(settings, name, pid, limit)
 
 
 @stream.command("delete")
@@ -123,18 +129,15 @@ def delete_command(name: str, yes: bool, limit: float) -> None:
 def reset_command(name: str, file: Path | None, yes: bool, limit: float) -> None:
     """Delete all rows and the position of a stream, and begin afresh with what its topic still has."""
     from infra import stream_wiring
-    from infra.stream_definitions import StreamDefinitions, content_of
-    from ingestion.errors import InvalidInput
+    from infra.stream_definitions import StreamDefinitions
 
     settings = Settings()
     definitions = StreamDefinitions(settings)
     is_stored = name in definitions.names()
-    definition = definitions.read(file) if file is not None else definitions.get(name)
-    if definition.name != name:
-        raise InvalidInput(f"{file}: name: found '{definition.name}', and {name} is to be reset")
+    given = definitions.chosen(name, file)
+    definition = given.definition
     old = definitions.get(name) if is_stored else definition
     confirm(f"all rows of stream {name}", yes)
-    content = content_of(file) if file is not None else content_of(definitions.path(name))
     if is_stored:
         definitions.remove(name)
     try:
@@ -142,7 +145,7 @@ def reset_command(name: str, file: Path | None, yes: bool, limit: float) -> None
         gone = {*stream_wiring.reset(settings, old), *stream_wiring.reset(settings, definition)}
     finally:
         if is_stored or file is not None:
-            definitions.store(definition, content)
+            definitions.store(definition, given.content)
     note(f"stream {name} begins afresh; deleted: {', '.join(sorted(gone)) or 'nothing, there were no rows'}")
     _await_worker(settings, name, None, limit)
 

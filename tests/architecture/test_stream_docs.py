@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from infra.stream_definitions import read
+from infra.stream_definitions import read, read_all
 from ingestion.aggregates.functions import FUNCTIONS
+from ingestion.declaration import Stream
 from ingestion.definition_document import KEYS, definition_of
 from scoring.specs.document import load_document
 from storage.inputs.static_tables import JOINABLE
@@ -38,14 +40,14 @@ def test_the_example_of_the_page_is_a_definition(page: str) -> None:
         definition_of(document.value, document, bind=bind)
 
 
-def test_the_python_of_the_page_writes_definitions(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_page_declares_streams(page: str, tmp_path: Path) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(program, "docs/streams.md", "exec"), {})
-    assert sorted(read(path, readings_topic="t").name for path in tmp_path.iterdir()) == [
-        "flow_minutes",
-        "vibration_minutes",
-    ]
+    file = tmp_path / "minutes.py"
+    file.write_text(program)
+    found = [one.definition for one in read_all(file, readings_topic="t")]
+    assert [one.name for one in found] == ["flow_minutes", "vibration_minutes"]
+    told = page.partition("| in YAML |")[2]
+    assert all(field.name in told for field in fields(Stream) if field.init)
 
 
 def test_the_examples_are_definitions_named_as_their_files(root: Path) -> None:
