@@ -24,7 +24,7 @@ from ingestion.checkpoint import Checkpoint, Counters, Progress, State, from_mic
 from ingestion.freshness import Minutes
 from ingestion.keys import Keys
 from ingestion.placing import CORRECTS, IN_TIME, LATE, Placed, Placing
-from ingestion.repeats import Repeats
+from ingestion.repeats import Repeats, all_differ
 from ingestion.revisions import MachineWindow, Revisions, rounds_of
 from ingestion.sessions import Sessions
 from ingestion.shape import WindowShape
@@ -125,7 +125,9 @@ class Aggregator:
     def _fold(self, readings: pa.RecordBatch, offsets: Ints) -> Folded:
         arrived = Arrived(readings, offsets)
         arrived.machine, arrived.key = self._keys.identify(readings)
-        arrived.closed_until = self.watermarks.advance(arrived.machine, arrived.event_us)
+        arrived.closed_until, runs = self.watermarks.advance(arrived.machine, arrived.event_us)
+        sequence, _, valid = arrived.column("sequence")
+        arrived.are_new = runs is not None and valid is None and all_differ(arrived.event_us, sequence, runs)
         placed = self._placing.place(arrived)
         pairs = len(placed.slot)
         if placed.fate is None:
@@ -177,8 +179,8 @@ class Aggregator:
         if rows is not None:
             event_us, offsets, sequence = event_us[rows], offsets[rows], sequence[rows]
             valid = None if valid is None else valid[rows]
-        known = np.arange(len(slot)) if valid is None else np.flatnonzero(valid)
-        fresh = self._repeats.pick(slot, event_us, sequence, known)
+        known = None if valid is None else np.flatnonzero(valid)
+        fresh = self._repeats.pick(slot, event_us, sequence, known, are_new=arrived.are_new)
         if fresh is not None:
             slot, event_us, offsets = slot[fresh], event_us[fresh], offsets[fresh]
             rows = fresh if rows is None else rows[fresh]

@@ -36,6 +36,7 @@ class Aligned:
         self._near_number: Ints = np.zeros(0, np.int64)
 
     def place(self, arrived: Arrived) -> Placed:
+        self._make_room(arrived.key)
         rows, number = self._windows_of(arrived.event_us)
         key, machine, closed_until = arrived.key, arrived.machine, arrived.closed_until
         if rows is not None:
@@ -43,8 +44,12 @@ class Aligned:
         start_us = number * self._every
         end_us = start_us + self._size
         is_closed = closed_until >= end_us
+        some_closed = is_closed.any()
+        if not some_closed and len(number) and int(number.max()) - int(number.min()) >= self._ring:
+            # of so many windows few can be near: to look for all in the index at once is cheaper than to sort those out
+            return Placed(rows, self._find(key, machine, number)[0], None, start_us)
         slot, missing = self._near(key, number)
-        if not is_closed.any():
+        if not some_closed:
             slot[missing] = self._find(key[missing], machine[missing], number[missing])[0]
             return Placed(rows, slot, None, start_us)
         is_late = is_closed & (self._watermarks.settled_at(machine, closed_until) >= end_us)
@@ -89,13 +94,16 @@ class Aligned:
 
     def _near(self, key: Ints, number: Ints) -> tuple[Slots, Ints]:
         """Slots, and the places whose slot is not near."""
+        cell = key * self._ring + (number & (self._ring - 1))
+        return self._near_slot[cell], np.flatnonzero(self._near_number[cell] != number)
+
+    def _make_room(self, key: Ints) -> None:
+        """For what is near of these keys."""
         short = (int(key.max()) + 1) * self._ring - len(self._near_slot)
         if short > 0:
             more = max(short, len(self._near_slot))
             self._near_slot = np.concatenate((self._near_slot, np.full(more, -1, np.int64)))
             self._near_number = np.concatenate((self._near_number, np.full(more, NEVER, np.int64)))
-        cell = key * self._ring + (number & (self._ring - 1))
-        return self._near_slot[cell], np.flatnonzero(self._near_number[cell] != number)
 
     def _find(self, key: Ints, machine: Ints, number: Ints) -> tuple[Slots, Slots]:
         """The windows' slots, opened where they are new; and those that are."""

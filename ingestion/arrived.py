@@ -17,6 +17,7 @@ class Arrived:
 
     machine, key  their numbers
     closed_until  event time up to which the machine's windows had closed when the reading came
+    are_new       whether it is certain that no reading is a repeat, of one before or of another
     """
 
     def __init__(self, readings: pa.RecordBatch, offsets: Ints) -> None:
@@ -26,6 +27,7 @@ class Arrived:
         self.machine: Ints = offsets[:0]
         self.key: Ints = offsets[:0]
         self.closed_until: Ints = offsets[:0]
+        self.are_new = False
         self._columns: dict[str, Column] = {}
 
     def __len__(self) -> int:

@@ -26,10 +26,10 @@ import pyarrow as pa
 from ingestion.arrow_columns import NULLABLE_SCHEMA, check_schema, conform
 from ingestion.errors import PoisonMessage
 from ingestion.offences import offence_of, told
+from ingestion.plain_streams import ARROW_MAGIC, plain_batch, remember
 from ingestion.reading import READING_SCHEMA, Reading
 from ingestion.written_times import check_time, times_of
 
-ARROW_MAGIC = b"\xff\xff\xff\xff"
 MAX_ID_LENGTH = 256
 
 REASONS = {
@@ -144,6 +144,19 @@ def _texts(texts: Sequence[str | None]) -> Any:
     return pa.array(texts, pa.string())
 
 
+UNREADABLE_ARROW = (
+    pa.ArrowException,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    TypeError,
+    KeyError,
+)
+"""What reading an Arrow message may raise."""
+
+
 def decode_arrow(value: bytes | pa.Buffer) -> pa.RecordBatch:
     """An Arrow IPC stream of readings. Raises PoisonMessage; never trusts a buffer before it has been validated."""
     begin = bytes(memoryview(value)[:4])
@@ -155,32 +168,15 @@ def decode_arrow(value: bytes | pa.Buffer) -> pa.RecordBatch:
         )
     try:
         data = pa.py_buffer(value)
-        return _plain_batch(data) or _any_batch(data)
+        batch = plain_batch(data, bytes(data), 0, data.size)
+        if batch is None:
+            return _any_batch(data)
+        batch.validate(full=True)
+        return batch
     except PoisonMessage:
         raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, TypeError, KeyError) as error:
+    except UNREADABLE_ARROW as error:
         raise PoisonMessage("bad_arrow", str(error).splitlines()[0][:300] if str(error) else repr(error)) from error
-
-
-def _plain_batch(data: pa.Buffer) -> pa.RecordBatch | None:
-    """The one batch of a stream whose schema was seen before to be READING_SCHEMA; None where it is anything else.
-
-    Opening a stream costs more than the batch in it.
-    """
-    head = _head_of(data)
-    if head not in _plain_heads:
-        return None
-    rest = data.slice(len(head))
-    if bytes(memoryview(rest)[-len(_END) :]) != _END:
-        return None
-    message = pa.ipc.read_message(rest)
-    if message.type != "record batch":
-        return None
-    if _PREFIX + message.metadata.size + message.body.size + len(_END) != rest.size:
-        return None
-    batch = pa.ipc.read_record_batch(message, NULLABLE_SCHEMA)
-    batch.validate(full=True)
-    return batch
 
 
 def _any_batch(data: pa.Buffer) -> pa.RecordBatch:
@@ -195,23 +191,9 @@ def _any_batch(data: pa.Buffer) -> pa.RecordBatch:
             batch.validate(full=True)
             batches.append(batch)
     if is_plain and len(batches) == 1:
-        if len(_plain_heads) < _MOST_HEADS:
-            _plain_heads.add(_head_of(data))
+        remember(data)
         return pa.RecordBatch.from_arrays(batches[0].columns, schema=NULLABLE_SCHEMA)
     return conform(pa.Table.from_batches(batches, schema=schema))
-
-
-def _head_of(data: pa.Buffer) -> bytes:
-    """The bytes of a stream's first message, its schema."""
-    held = memoryview(data)
-    return bytes(held[: _PREFIX + int.from_bytes(held[4:_PREFIX], "little")])
-
-
-_PREFIX = 8  # the magic and the length of the metadata that follows
-_END = ARROW_MAGIC + bytes(4)
-_MOST_HEADS = 64
-_plain_heads: set[bytes] = set()
-"""First messages, of several writers, that say READING_SCHEMA."""
 
 
 def _encode_json(

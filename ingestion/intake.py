@@ -17,20 +17,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.arrow_fetch import decode_streams
 from ingestion.codec import (
-    ARROW_MAGIC,
     EPOCH,
     MAX_ID_LENGTH,
     JsonReading,
     columns_of,
-    decode_arrow,
     decode_json,
     to_microseconds,
 )
+from ingestion.coded_ids import with_coded_ids
 from ingestion.errors import PoisonMessage
 from ingestion.json_batches import decode, form_of, lines_of
 from ingestion.json_fetch import decode_values
 from ingestion.offences import shown
+from ingestion.plain_streams import ARROW_MAGIC
 from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 
@@ -86,6 +87,7 @@ _ROW_FAULTS = (
 )
 """What can be wrong with a single row, in the order in which a row's reason is chosen."""
 
+_REQUIRED = ("machine_id", "sensor_id", "event_time", "value")
 _PARTS = 8
 _SMALLEST_PART = 8192
 """Bytes of messages up to which it is not worth while to look for those that are as usual."""
@@ -117,12 +119,14 @@ def sift(partition: int, records: Records, settings: StreamSettings) -> Intake:
     readings, owner = decoded.readings, decoded.owner
     if readings.num_rows == 0:
         return Intake(readings=readings, offsets=np.empty(0, np.int64), dead_letters=letters, refused=refused)
-    coded = _with_coded_ids(readings)
-    faults = _row_faults(coded, owner, records, settings)
-    offsets = records.offsets[owner]
-    if not faults.any():
+    coded, are_keys = with_coded_ids(readings, owner, records)
+    offsets, latest = records.offsets[owner], _latest(records, settings)[owner]
+    if not are_keys:
+        are_keys = not _key_mismatch(coded, owner, records).any()
+    if _all_are_good(coded, latest, settings, are_keys=are_keys):
         return Intake(readings=coded, offsets=offsets, dead_letters=letters, refused=refused)
 
+    faults = _row_faults(coded, owner, latest, records, settings)
     letters += _row_letters(partition, records, decoded, faults, settings)
     letters.sort(key=lambda letter: letter.message.offset)
     for code, count in zip(*np.unique(faults[faults > 0], return_counts=True), strict=True):
@@ -158,26 +162,13 @@ def _decoded_at_once(records: Records, settings: StreamSettings) -> _Decoded | N
         return None
     if (records.key_end <= records.key_at).any() or (records.value_end - records.value_at).min() < len(ARROW_MAGIC):
         return None
-    if _begin_with(records, ARROW_MAGIC):
-        return _decoded_arrow(records)
-    found = decode_values(records)
-    return None if found is None else _Decoded(found.readings, found.owner, [])
+    found = decode_streams(records) if _begin_with(records, ARROW_MAGIC) else decode_values(records)
+    return None if found is None else _Decoded(*found, [])
 
 
 def _begin_with(records: Records, begin: bytes) -> bool:
     held = np.frombuffer(records.data, np.uint8)
     return all(bool((held[records.value_at + place] == sign).all()) for place, sign in enumerate(begin))
-
-
-def _decoded_arrow(records: Records) -> _Decoded | None:
-    data = pa.py_buffer(records.data)
-    ranges = zip(records.value_at.tolist(), records.value_end.tolist(), strict=True)
-    try:
-        batches = [decode_arrow(data.slice(at, end - at)) for at, end in ranges]
-    except PoisonMessage:
-        return None
-    owner = np.repeat(np.arange(len(records)), [batch.num_rows for batch in batches])
-    return _Decoded(batches[0] if len(batches) == 1 else pa.concat_batches(batches), owner, [])
 
 
 def _decoded_singly(partition: int, records: Records, settings: StreamSettings) -> _Decoded:
@@ -254,13 +245,6 @@ def _by_line(value: bytes) -> _Lines:
     return _Lines(readings, [(first[reason], tuple(found)) for reason, found in rows.items()])
 
 
-def _with_coded_ids(readings: pa.RecordBatch) -> pa.RecordBatch:
-    columns = {name: readings.column(name) for name in readings.schema.names}
-    for name in ("machine_id", "sensor_id"):
-        columns[name] = columns[name].dictionary_encode()
-    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
-
-
 def _envelope(key: bytes | None, value: bytes | None, longest: int) -> bytes:
     if not value:
         raise PoisonMessage("empty_message", "the message has no value")
@@ -271,35 +255,61 @@ def _envelope(key: bytes | None, value: bytes | None, longest: int) -> bytes:
     return value
 
 
+def _all_are_good(
+    readings: pa.RecordBatch, latest: npt.NDArray[np.int64], settings: StreamSettings, *, are_keys: bool
+) -> bool:
+    """Whether no row has a fault, by what is least and greatest: which rows those are is asked only where one has.
+
+    readings  without null in what is required, where the answer is yes
+    latest    of each row, what its event time may be
+    are_keys  whether every machine is its record's key
+    """
+    if not are_keys or any(readings.column(name).null_count for name in _REQUIRED) or _bad_ids(readings).any():
+        return False
+    event = readings.column("event_time").cast(pa.int64()).to_numpy()
+    # a NaN is the greatest of all, and within no bound
+    return bool(
+        np.abs(readings.column("value").to_numpy()).max() <= LARGEST_VALUE
+        and event.min() >= to_microseconds(settings.min_event_time)
+        and not (event > latest).any()
+    )
+
+
 def _row_faults(
-    readings: pa.RecordBatch, owner: npt.NDArray[np.int64], records: Records, settings: StreamSettings
+    readings: pa.RecordBatch,
+    owner: npt.NDArray[np.int64],
+    latest: npt.NDArray[np.int64],
+    records: Records,
+    settings: StreamSettings,
 ) -> npt.NDArray[np.int8]:
     """Of each row: 0 where it is good, else 1 + the index of its reason in _ROW_FAULTS."""
     value = _filled(readings.column("value"), np.float64, 0.0)
     event = _filled(readings.column("event_time").cast(pa.int64()), np.int64, 0)
-    skew = settings.max_future_skew // _MICROSECOND
-    # a producer may set any timestamp; beyond the year 9999 nothing is shown, stored or believed
-    latest = np.minimum(records.stamps_ms * 1000 + skew, _LAST_MOMENT)[owner]
-    magnitude = np.abs(value)
     masks = (
         _any_null(readings),
         _bad_ids(readings),
         _key_mismatch(readings, owner, records),
         ~np.isfinite(value),
-        magnitude > LARGEST_VALUE,
+        np.abs(value) > LARGEST_VALUE,
         event > latest,
         event < to_microseconds(settings.min_event_time),
     )
     faults = np.zeros(len(owner), np.int8)
     for code in range(len(masks), 0, -1):
-        if masks[code - 1].any():
-            faults[masks[code - 1]] = code
+        faults[masks[code - 1]] = code
     return faults
+
+
+def _latest(records: Records, settings: StreamSettings) -> npt.NDArray[np.int64]:
+    """Of each record, the event time (microseconds) up to which its rows are believed."""
+    skew = settings.max_future_skew // _MICROSECOND
+    # a producer may set any timestamp; beyond the year 9999 nothing is shown, stored or believed
+    return np.minimum(records.stamps_ms * 1000 + skew, _LAST_MOMENT)
 
 
 def _any_null(readings: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     nulls = np.zeros(readings.num_rows, bool)
-    for name in ("machine_id", "sensor_id", "event_time", "value"):
+    for name in _REQUIRED:
         column = readings.column(name)
         if column.null_count:
             nulls |= column.is_null().to_numpy(zero_copy_only=False)

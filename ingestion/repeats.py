@@ -1,7 +1,8 @@
 """Which readings were counted before: the same (sensor_id, event_time, sequence) within an open window. Vectorised.
 
-Readings that come in event-time order cost one comparison. Only where one is not newer than all of its window are the
-window's earlier readings searched. A reading without a sequence number is never a repeat.
+Readings that come in the order of their machine's event times and sequence numbers cost a comparison with the one
+before. Else only where one is not newer than all of its window are the window's earlier readings searched. A reading
+without a sequence number is never a repeat.
 """
 
 from __future__ import annotations
@@ -18,6 +19,15 @@ from ingestion.grouping import distinct
 from ingestion.watermark import NEVER, maximum_before
 
 Ints = npt.NDArray[np.int64]
+
+
+def all_differ(event_us: Ints, sequence: Ints, runs: Ints) -> bool:
+    """Whether none of the readings can be a repeat, since each comes after the one before in event time or sequence.
+
+    runs  as in Passed: no reading is older than the one before it but where a run begins
+    """
+    equal = np.flatnonzero((event_us[1:] <= event_us[:-1]) & (sequence[1:] <= sequence[:-1])) + 1
+    return len(equal) < len(runs) and bool(np.isin(equal, runs).all())
 
 
 class Repeats:
@@ -38,18 +48,25 @@ class Repeats:
         self._newest[slots] = NEVER
         self._serials[slots] = serials
 
-    def pick(self, slot: Slots, event_us: Ints, sequence: Ints, known: Ints) -> Ints | None:
+    def pick(
+        self, slot: Slots, event_us: Ints, sequence: Ints, known: Ints | None, *, are_new: bool = False
+    ) -> Ints | None:
         """Take note of the readings (in order); returns the places of those that are no repeats, or None for all.
 
-        slot   of each reading
-        known  places of the readings that carry a sequence number
+        slot     of each reading
+        known    places of the readings that carry a sequence number; None: all
+        are_new  whether it is certain that none is a repeat
         """
+        columns = (self._serials[slot], event_us, sequence)
+        keys = np.stack(columns if known is None else [column[known] for column in columns])
+        if are_new or keys.shape[1] == 0:
+            np.maximum.at(self._newest, slot, event_us)
+            self._chunks.append(keys)
+            return None
+        known = np.arange(len(slot)) if known is None else known
         slots, local = distinct(slot)
         suspect = event_us <= maximum_before(local, event_us, self._newest[slots])
         np.maximum.at(self._newest, slot, event_us)
-        if len(known) == 0:
-            return None
-        keys = np.stack((self._serials[slot[known]], event_us[known], sequence[known]))
         repeated = np.zeros(0, np.int64)
         if suspect.any():
             serials, moments = np.unique(self._serials[slot[suspect]]), event_us[suspect]

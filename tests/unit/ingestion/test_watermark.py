@@ -41,7 +41,39 @@ def test_nothing() -> None:
 def test_a_machines_clock_does_not_move_anothers() -> None:
     marks = Watermarks(allowed_lateness_us=10)
     machine = marks.codes_of(["a", "b"])
-    assert marks.advance(machine[[0, 1, 0]], np.array([100, 5, 50])).tolist() == [90, -5, 90]
+    assert marks.advance(machine[[0, 1, 0]], np.array([100, 5, 50])).closed_until.tolist() == [90, -5, 90]
     marks.raise_floor(machine[[1]], np.array([1000]))
-    assert marks.advance(machine[[1]], np.array([6])).tolist() == [1000]
+    assert marks.advance(machine[[1]], np.array([6])).closed_until.tolist() == [1000]
     assert marks.closed_until()[:2].tolist() == [90, 1000]
+
+
+@pytest.mark.parametrize("disorder", [0, 1, 40])
+def test_long_runs_of_a_machine_pass_like_single_readings(disorder: int) -> None:
+    """Whether or not their order lets whole runs be looked at: the same clocks, the same windows closed at each."""
+    random = np.random.default_rng(disorder)
+    marks, model = Watermarks(allowed_lateness_us=3), Watermarks(allowed_lateness_us=3)
+    names = ["a", "b", "c"]
+    marks.codes_of(names)
+    model.codes_of(names)
+    for _ in range(30):
+        machine = np.repeat(random.integers(0, 3, 6), 20)
+        ahead = np.arange(len(machine)) // 2 + int(marks.newest[:3].max(initial=0)) + 1
+        event = np.maximum(ahead - random.integers(0, disorder + 1, len(machine)), 0)
+        marks.raise_floor(machine[:1], event[-1:] - 2)
+        model.raise_floor(machine[:1], event[-1:] - 2)
+        passed = marks.advance(machine, event)
+        expected = [
+            int(model.advance(machine[[place]], event[[place]]).closed_until[0]) for place in range(len(machine))
+        ]
+        assert passed.closed_until.tolist() == expected
+        assert marks.newest.tolist() == model.newest.tolist()
+        assert (passed.runs is None) == (disorder > 0)
+
+
+def test_a_run_that_begins_with_a_moment_seen_before_may_hold_repeats() -> None:
+    marks = Watermarks(allowed_lateness_us=0)
+    machine = np.repeat(marks.codes_of(["a"]), 20)
+    event = np.arange(20)
+    assert marks.advance(machine, event).runs is not None
+    assert marks.advance(machine, event + 19).runs is None
+    assert marks.advance(machine, event + 39).runs is not None
