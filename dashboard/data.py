@@ -100,7 +100,7 @@ class LiveStream:
     reasons      dead letters by reason, where the service tells
     open_letters dead letters that wait for somebody; None where it is not known
     freshness    p95_seconds and p50_seconds until closed windows were readable, `windows` of them in `minutes`
-    streams      name, state, table, rows, lag, watermark, last_commit_at, problem; a row per stream
+    streams      name, state, table, rows, lag, dead_letters, watermark, last_commit_at, problem; a row per stream
     problem      why there is no answer, in a sentence; `service_up` tells whether the service itself answered
     """
 
@@ -228,7 +228,7 @@ def partitions_of(payload: Mapping[str, Any]) -> pd.DataFrame:
     return frame.sort_values("partition").reset_index(drop=True)
 
 
-STREAM_COLUMNS = ("name", "state", "table", "rows", "lag", "watermark", "last_commit_at", "problem")
+STREAM_COLUMNS = ("name", "state", "table", "rows", "lag", "dead_letters", "watermark", "last_commit_at", "problem")
 
 
 def streams_of(payload: Mapping[str, Any]) -> pd.DataFrame:

@@ -29,7 +29,8 @@ def summaries(settings: Settings, ends: Ends | None = None) -> list[dict[str, ob
     """A row a stream, the built-in one first.
 
     Of each: name, state (of the worker), topic, table, rows (in it), lag (messages; None where the broker is away),
-    watermark (the greatest), last_commit_at, open_windows, problem (with its definition, or None), description.
+    watermark (the greatest), last_commit_at, open_windows, dead_letters (refused so far), problem (with its
+    definition, or None), description.
 
     ends  for who asks often, and keeps its connections
     """
@@ -98,6 +99,7 @@ def _row(
         "watermark": max(marks).isoformat() if marks else None,
         "last_commit_at": max(commits).isoformat() if commits else None,
         "open_windows": sum(one.open_windows for one in progress.values()),
+        "dead_letters": sum(sum(one.counters.dead_letters.values()) for one in progress.values()),
         "problem": worker.last_error if worker is not None and worker.state == "restarting" else None,
         "description": description,
     }

@@ -75,11 +75,15 @@ def stream_answer(*, now: datetime | None = None, lags: tuple[int, ...] = (0, 12
             "table": name,
             "rows": rows,
             "lag": lag,
+            "dead_letters": refused,
             "watermark": (now - timedelta(seconds=31)).isoformat(),
             "last_commit_at": (now - timedelta(seconds=2)).isoformat(),
             "problem": None,
         }
-        for name, state, rows, lag in (("windows", "ready", 103_680, sum(lags)), ("pump_shift", "ready", 4_312, 0))
+        for name, state, rows, lag, refused in (
+            ("windows", "ready", 103_680, sum(lags), 9),
+            ("pump_shift", "ready", 4_312, 0, 2),
+        )
     ]
     look = StreamLook(
         lambda: progress, lambda: ends, topic="sensor-readings", open_letters=lambda: 9, streams=lambda: streams

@@ -112,6 +112,7 @@ def streams(live: data.LiveStream) -> None:
                 "Table": found["table"],
                 "Rows": [words.count(n) for n in found["rows"]],
                 "Lag": [words.count(n) for n in found["lag"]],
+                "Dead letters": [words.count(n) for n in found["dead_letters"]],
                 "Watermark (UTC)": [words.clock(t) for t in found["watermark"]],
                 "Last commit": [words.ago(t, now) for t in found["last_commit_at"]],
             }
@@ -120,7 +121,7 @@ def streams(live: data.LiveStream) -> None:
         st.dataframe(
             shown,
             hide_index=True,
-            column_config=dict.fromkeys(("Rows", "Lag", "Watermark (UTC)", "Last commit"), right),
+            column_config=dict.fromkeys(("Rows", "Lag", "Dead letters", "Watermark (UTC)", "Last commit"), right),
             alt="Worker, table, lag and watermark of each stream",
         )
         for row in data.each(found[found["problem"].notna()]):
