@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from ingestion.codec import UNREADABLE_JSON, Int64, to_microseconds
+from ingestion.counted_letters import REPLAY_OF, LetterId, replayed_letter
 from ingestion.errors import PoisonMessage
 from ingestion.json_batches import decode, form_of, lines_of
 from ingestion.letter import Letter
@@ -57,19 +58,31 @@ def readings_of(letter: Letter) -> frozenset[Identity]:
 
 
 class Doubles:
-    """Which letters are of the same as one before. Told letter by letter; it keeps some bytes of each."""
+    """Which letters are of the same as one before. Told letter by letter; it keeps some bytes of each.
+
+    What is refused again of a replay is no double of the letter that was replayed: it stands in its place.
+    """
 
     def __init__(self) -> None:
         self._met: set[int] = set()
+        self._replays: dict[LetterId, int] = {}  # how many times before, where it was
 
     def is_double(self, letter: Letter) -> bool:
         """Whether an earlier one is of the same message and rows, or of the same readings; it is noted."""
         marks = {hash(letter.refused)}
         if readings := readings_of(letter):
-            marks.add(hash(readings))
+            marks.add(hash((self._replayed(letter), readings)))
         known = not marks.isdisjoint(self._met)
         self._met |= marks
         return known
+
+    def _replayed(self, letter: Letter) -> int:
+        """How often what the letter is of had been replayed when it was refused."""
+        before = replayed_letter([(REPLAY_OF, (letter.replay_of or "").encode())])
+        if before is None:
+            return 0
+        times = self._replays[letter.id] = self._replays.get(before[1], 0) + 1
+        return times
 
 
 def _identity(line: bytes) -> Identity | None:

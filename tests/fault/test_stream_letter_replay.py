@@ -62,6 +62,7 @@ def message(machine: int, second: int, ambient: Any = None) -> bytes:
         "sensor_id": f"pump-{machine}/flow",
         "event_time": (NOW - timedelta(hours=1) + timedelta(seconds=second)).isoformat(),
         "value": 1.0,
+        "sequence": second,
     }
     return json.dumps(told if ambient is None else told | {"ambient": ambient}).encode()
 
@@ -150,6 +151,7 @@ def test_letters_of_one_stream_count_once_and_there_alone(both: Both) -> None:
     both.wait_committed()
     (again,) = [row for row in tidemill(stack, "dlq", "list", "--stream", "warm") if row["letter"] not in
                 {row["letter"] for row in letters}]  # fmt: skip
+    assert again["state"] == "open"
     shown = tidemill(stack, "dlq", "show", again["letter"], "--stream", "warm")
     assert shown["replay_of"] == f"{stack.topic}-warm-dead-letters/{one}"
 

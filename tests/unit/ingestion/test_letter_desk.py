@@ -252,6 +252,16 @@ def test_two_letters_of_one_reading_count_once_whichever_is_named_first(folds_be
     assert [m.headers[0][1] for _, m in world.taken] == [b"dead/0/2", b"dead/0/4"]
 
 
+def test_a_replay_that_was_refused_again_is_open_and_its_twins_are_doubles() -> None:
+    world = World({one.id: one for one in (named(0, 7), named(2, 7))})
+    world.desk().replay([LetterId(0, 0)], by="me")
+    world.stream()
+    refused = [replace(named(number, 7), replay_of="dead/0/0") for number in (4, 6)]
+    again = replace(named(8, 7), replay_of="dead/0/4")
+    world.letters |= {one.id: one for one in (*refused, again)}
+    assert states(world) == ["replayed", "double", "open", "double", "open"]
+
+
 def test_two_letters_of_one_reading_in_one_call_count_once() -> None:
     world = World({one.id: one for one in (named(0, 7), named(2, 7))})
     done = world.desk().replay([LetterId(0, 0), LetterId(0, 2)], by="me")
