@@ -180,7 +180,8 @@ def decode_arrow(value: bytes | pa.Buffer) -> pa.RecordBatch:
 
 
 def _any_batch(data: pa.Buffer) -> pa.RecordBatch:
-    with pa.ipc.open_stream(data) as stream:
+    source = pa.BufferReader(data)
+    with pa.ipc.open_stream(source) as stream:
         schema = stream.schema
         is_plain = schema.equals(READING_SCHEMA)
         if not is_plain:
@@ -190,6 +191,9 @@ def _any_batch(data: pa.Buffer) -> pa.RecordBatch:
             # offsets and lengths come from the sender: unchecked, they are read as memory addresses
             batch.validate(full=True)
             batches.append(batch)
+        if source.tell() < data.size:
+            # a zero where a batch's length was ends a stream, too: what follows would be lost without a trace
+            raise PoisonMessage("bad_arrow", f"the stream ends at byte {source.tell()} of {data.size}")
     if is_plain and len(batches) == 1:
         remember(data)
         return pa.RecordBatch.from_arrays(batches[0].columns, schema=NULLABLE_SCHEMA)

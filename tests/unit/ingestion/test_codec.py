@@ -82,6 +82,12 @@ def changed(**fields: Any) -> bytes:
     return json.dumps({name: value for name, value in message.items() if value != "absent"}).encode()
 
 
+def ended_early(stream: bytes) -> bytes:
+    """A zero where the length of the batch was, which ends a stream."""
+    head = 8 + int.from_bytes(stream[4:8], "little")
+    return stream[:head] + bytes(8) + stream[head + 8 :]
+
+
 def batch_with(**columns: Any) -> bytes:
     batch = to_record_batch([READING])
     held = {name: batch.column(name) for name in batch.schema.names} | columns
@@ -118,6 +124,8 @@ def batch_with(**columns: Any) -> bytes:
         (changed(event_time="2026-02-30T12:00:00Z"), "bad_time"),
         (b"\xff\xff\xff\xff", "bad_arrow"),
         (encode_batch(to_record_batch([READING]))[:300], "bad_arrow"),
+        (ended_early(encode_batch(to_record_batch([READING]))), "bad_arrow"),
+        (encode_batch(to_record_batch([READING])) + b"x", "bad_arrow"),
         (batch_with(value=None), "wrong_schema"),
         (batch_with(value=pa.array(["42"])), "wrong_schema"),
         (batch_with(sequence=pa.array([1.5])), "wrong_schema"),
