@@ -47,7 +47,8 @@ def _keep_freed_memory() -> None:
     """Let the columns of a fetch be made in the memory of those before it.
 
     An allocator gives blocks of megabytes back to the system as soon as they are free, and the next fetch pays for
-    each of their pages again: that was a fifth of the worker's time. Other C libraries than glibc are left as they are.
+    each of their pages again: on a busy virtual machine that was up to half of the decoding thread's time. Other C
+    libraries than glibc are left as they are.
     """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
     if adjust is None:
