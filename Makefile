@@ -24,7 +24,7 @@ demo: setup      ## the whole stack end to end: sensors, stream, lake, model, sc
 	$(BIN)/tidemill demo
 
 test: setup      ## every test: real Kafka, Postgres, Faust, Streamlit, a browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 proof: setup     ## kills, zombies, rebalances, power cuts, poison with full counts: nothing lost, nothing counted twice
 	$(BIN)/python -m tests.fault.proof

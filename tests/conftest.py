@@ -28,6 +28,31 @@ _SPAN = (ports.LAST - ports.FIRST) // _PROCESSES
 ports.FIRST += _OWN % _PROCESSES * _SPAN
 ports.LAST = ports.FIRST + _SPAN
 
+# the longest first, the quickest last: so both processes of a run end at about the same time
+_ORDER = ("e2e", "fault", "integration", "contract", "property", "unit", "architecture")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes each takes whole files, as brokers and modules' stacks are one a process.
+
+    What starts a whole stack is in one group, `alone`: no two of those ever run beside one another.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ or not config.getvalue("loadgroup"):
+        return
+    here = Path(__file__).parent
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(here))))
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        mark = item.get_closest_marker("xdist_group")
+        folder = item.path.relative_to(here).parts[0]
+        is_alone = mark is not None and mark.args == ("alone",)
+        return not is_alone, _ORDER.index(folder) if folder in _ORDER else 0
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def stack_home() -> Iterator[Path]:

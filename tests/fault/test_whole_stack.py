@@ -16,7 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from infra.cli.main import root
 from infra.client import TidemillClient
 from infra.devstack.control import down, stack_status
 from infra.devstack.leftovers import find_leftovers
@@ -24,7 +26,7 @@ from infra.devstack.postgres import PostgresServer
 from infra.home import Home
 from tests.waiting import until
 
-pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("alone")]
 
 MIB = 1024 * 1024
 
@@ -77,7 +79,7 @@ def stack() -> Iterator[WholeStack]:
     home.chmod(0o755)
     found = WholeStack(home)
     try:
-        up = found.command("up", "--wait", "200")
+        up = found.command("up", "--wait", "220")
         assert up.returncode == 0, up.stderr
         yield found
     finally:
@@ -107,8 +109,9 @@ def test_broker_and_database_away_are_told_and_come_back_by_themselves(stack: Wh
 
     stack.kill("kafka", "postgres")
     until("status tells", lambda: stack.part("kafka")["last_error"], lambda error: "killed by SIGKILL" in (error or ""))
-    told = stack.command("status")
-    assert told.returncode == 1
+    # in this process: by the time that another has started, all may be well again
+    told = CliRunner().invoke(root, ["status"], env={"TIDEMILL_HOME": str(stack.home.root)})
+    assert told.exit_code == 1
     assert told.stdout.startswith("degraded")
     assert "ended: killed by SIGKILL" in told.stdout
     until("all are ready", lambda: stack.status()["ready"], limit=180)
