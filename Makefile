@@ -24,10 +24,11 @@ demo: setup      ## the whole stack end to end: sensors, stream, lake, model, sc
 	$(BIN)/tidemill demo
 
 test: setup      ## every test: real Kafka, Postgres, Faust, Streamlit, a browser
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-proof: setup     ## kills, zombies, rebalances, power cuts, poison with full counts: nothing lost, nothing counted twice
+proof: setup     ## kills, zombies, rebalances, power cuts, poison and laws with full counts: nothing lost or counted twice
 	$(BIN)/python -m tests.fault.proof
+	TIDEMILL_TEST_EFFORT=1 $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal tests/property
 
 check: setup     ## seconds: format, lint, types, imports, unit, property and architecture tests
 	$(BIN)/ruff format --check .

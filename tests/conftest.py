@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ from infra.devstack import ports
 from infra.devstack.kafka import KafkaBroker
 from infra.devstack.ports import free_ports
 from infra.devstack.postgres import PostgresServer
+from tests.processes import WholeFiles, place
+
+# hundreds of processes are started here: each would compile all that it imports, which takes longer than most tests
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # started in the background of a script this process ignores Ctrl-C, and so would all that the tests start and interrupt
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -28,30 +34,15 @@ _SPAN = (ports.LAST - ports.FIRST) // _PROCESSES
 ports.FIRST += _OWN % _PROCESSES * _SPAN
 ports.LAST = ports.FIRST + _SPAN
 
-# the longest first, the quickest last: so both processes of a run end at about the same time
-_ORDER = ("e2e", "fault", "integration", "contract", "property", "unit", "architecture")
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> WholeFiles | None:
+    return WholeFiles(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several processes each takes whole files, as brokers and modules' stacks are one a process.
-
-    What starts a whole stack is in one group, `alone`: no two of those ever run beside one another.
-    """
-    if "PYTEST_XDIST_WORKER" not in os.environ or not config.getvalue("loadgroup"):
-        return
-    here = Path(__file__).parent
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(here))))
-
-    def place(item: pytest.Item) -> tuple[bool, int]:
-        mark = item.get_closest_marker("xdist_group")
-        folder = item.path.relative_to(here).parts[0]
-        is_alone = mark is not None and mark.args == ("alone",)
-        return not is_alone, _ORDER.index(folder) if folder in _ORDER else 0
-
-    items.sort(key=place)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -17,8 +17,10 @@ _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 class Background:
     """The threads of a service's loops."""
 
-    def __init__(self, loops: Sequence[Loop]) -> None:
+    def __init__(self, loops: Sequence[Loop], *, wake: Callable[[], None] = lambda: None) -> None:
+        """`wake` ends the waits of loops that wait for something other than their end."""
         self._loops = loops
+        self._wake = wake
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -31,6 +33,7 @@ class Background:
     def stop(self, limit_seconds: float) -> list[str]:
         """Names of the loops that have not ended within the limit; they end with the process."""
         self._stop.set()
+        self._wake()
         for thread in self._threads:
             thread.join(limit_seconds / max(len(self._threads), 1))
         late = [thread.name for thread in self._threads if thread.is_alive()]

@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 
 TIDEMILL = [sys.executable, "-m", "infra.cli.main"]
 LIMIT = 1200  # seconds; a minute and a half where nothing else runs

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 
 ROOT = Path(__file__).resolve().parents[2]
 TIDEMILL = [str(ROOT / ".venv" / "bin" / "tidemill")]

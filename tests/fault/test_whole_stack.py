@@ -26,7 +26,7 @@ from infra.devstack.postgres import PostgresServer
 from infra.home import Home
 from tests.waiting import until
 
-pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.timeout(900)]
 
 MIB = 1024 * 1024
 

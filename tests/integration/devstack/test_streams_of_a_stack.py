@@ -20,7 +20,7 @@ from infra.settings import Settings
 from infra.stream_summary import summaries
 from tests.integration.devstack.test_stack import pids, status, tidemill, wait_for
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("alone")]
+pytestmark = pytest.mark.stack
 EXAMPLES = Path(__file__).parents[3] / "examples"
 OTHERS = ("supervisor", "postgres", "kafka", "stream")
 

@@ -6,53 +6,18 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
 
 from infra.cli.main import main
 from infra.client import TidemillClient
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
-from storage.postgres.tables import metadata
 from tests.service_process import ServiceProcess
 
 pytestmark = pytest.mark.stack
 
 Said = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def running(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServiceProcess, sa.Engine]]:
-    """One service for all tests here, with a database of its own."""
-    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-    name = f"assets_{uuid4().hex[:12]}"
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    url = sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    engine = create_engine(url)
-    upgrade(engine)
-    process = ServiceProcess(tmp_path_factory.mktemp("assets") / "home", url).start()
-    yield process, engine
-    process.client.close()
-    process.stop()
-    engine.dispose()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
-
-
-@pytest.fixture
-def service(running: tuple[ServiceProcess, sa.Engine]) -> ServiceProcess:
-    """The service on empty tables."""
-    process, engine = running
-    with engine.begin() as connection:
-        names = ", ".join(f'"{name}"' for name in metadata.tables)
-        connection.execute(sa.text(f"TRUNCATE {names} CASCADE"))
-    return process
 
 
 @pytest.fixture

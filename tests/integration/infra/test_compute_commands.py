@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
 
 from infra.cli.main import main
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess, deploy, files
 
 pytestmark = pytest.mark.stack
 
 Said = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def service(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """One service for all tests here, with a database of its own."""
-    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-    name = f"computes_{uuid4().hex[:12]}"
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    url = sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    engine = create_engine(url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path_factory.mktemp("computes") / "home", url).start()
-    yield process
-    process.client.close()
-    process.stop()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,6 @@ from scoring.environments.interpreters import Interpreter
 from scoring.environments.preparing import Preparer, Watch
 from scoring.environments.store import EnvironmentStore
 from scoring.environments.uv import Uv
-from storage.postgres.engine import create_engine
-from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess
 
 pytestmark = pytest.mark.stack
@@ -81,12 +78,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def service(database_url: str, tmp_path: Path, trained: Path) -> Iterator[ServiceProcess]:
-    engine = create_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
-    process = ServiceProcess(tmp_path / "home", database_url).start()
-    client = process.client
+def risks(service: ServiceProcess, trained: Path) -> ServiceProcess:
+    """The service, with a deployment of the trained model."""
+    client = service.client
     client.compute.create({"name": "cpu"})
     client.batch_endpoints.create({"name": "risks"})
     client.batch_deployments.create(
@@ -100,12 +94,11 @@ def service(database_url: str, tmp_path: Path, trained: Path) -> Iterator[Servic
         },
         set_default=True,
     )
-    yield process
-    client.close()
-    process.stop()
+    return service
 
 
-def test_rows_are_those_of_the_model(service: ServiceProcess, trained: Path) -> None:
+def test_rows_are_those_of_the_model(risks: ServiceProcess, trained: Path) -> None:
+    service = risks
     job = said(service, "batch-endpoint", "invoke", "-n", "risks", "--input", str(trained / "data"))
     said(service, "job", "stream", "-n", job["name"])
     output = service.home / "jobs" / job["name"] / "outputs" / "score" / "predictions.csv"

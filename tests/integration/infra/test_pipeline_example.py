@@ -10,7 +10,7 @@ import pytest
 
 from tests.service_process import ServiceProcess
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "pipeline"
 LIMIT = 840  # seconds; one minute where nothing else runs

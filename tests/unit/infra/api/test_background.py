@@ -50,3 +50,17 @@ def test_a_loop_that_does_not_end_is_named() -> None:
     assert background.stop(0.2) == ["stuck"]
     assert time.monotonic() - began < 60
     release.set()
+
+
+def test_a_loop_that_waits_for_news_is_woken_to_end() -> None:
+    running, news = threading.Event(), threading.Event()
+
+    def run(stop: threading.Event) -> None:
+        while not stop.is_set():
+            running.set()
+            news.wait(200)
+
+    background = Background([Loop(name="a", run=run)], wake=news.set)
+    background.start()
+    wait_for(running)
+    assert background.stop(60) == []
