@@ -24,7 +24,7 @@ demo: setup      ## the whole stack end to end: sensors, stream, lake, model, sc
 	$(BIN)/tidemill demo
 
 test: setup      ## every test: real Kafka, Postgres, Faust, Streamlit, a browser
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 2
 
 proof: setup     ## kills, zombies, rebalances, power cuts, poison and laws with full counts: nothing lost or counted twice
 	$(BIN)/python -m tests.fault.proof

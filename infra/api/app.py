@@ -38,7 +38,7 @@ LOOPS_END_SECONDS = 15.0
 
 def create_app(parts: ServiceParts, *, is_loopback: bool = True) -> FastAPI:
     """The service. `is_loopback` False where it listens for other machines, under names that are not known here."""
-    background = Background(parts.loops, wake=parts.wake)
+    background = Background(parts.loops, wake=lambda: parts.wake())
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
