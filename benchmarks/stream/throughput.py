@@ -49,8 +49,8 @@ KINDS: Mapping[str, Kind] = {
     "single": Kind(encoding="json", readings=200_000),
     "long": Kind(encoding="json", readings=2_000_000),
     "arrow": Kind(encoding="arrow", readings=20_000_000),
-    "lines": Kind(encoding="json_lines", readings=4_000_000),
-    "columns": Kind(encoding="json_columns", readings=4_000_000),
+    "lines": Kind(encoding="json_lines", readings=8_000_000),
+    "columns": Kind(encoding="json_columns", readings=8_000_000),
 }
 REFERENCE = "tidemill"
 LAST_BITS = 1e-15
