@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -175,3 +177,14 @@ class StreamStack:
             }
             for record in letters
         ]
+
+
+@contextmanager
+def stream_stack(bootstrap: str, home: Path, name: str, **settings: Any) -> Iterator[StreamStack]:
+    """A stack on fresh topics, whose names begin with `name`; its workers are ended in the end."""
+    stack = StreamStack(bootstrap=bootstrap, home=home, topic=f"{name}-{uuid4().hex[:8]}", **settings)
+    stack.create_topics()
+    try:
+        yield stack
+    finally:
+        stack.close()

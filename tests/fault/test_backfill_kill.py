@@ -11,12 +11,11 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from tests.integration.ingestion.test_backfill import ORDER, late_in_order, lose, publish
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 
@@ -111,16 +110,10 @@ STEPS = [
 
 @pytest.fixture
 def stack(kafka_bootstrap: str, tmp_path: Path) -> Iterator[StreamStack]:
-    made = StreamStack(
-        bootstrap=kafka_bootstrap,
-        home=tmp_path,
-        topic=f"backfill-kill-{uuid4().hex[:8]}",
-        partitions=2,
-        correction_lateness_seconds=15.0,
-    )
-    made.create_topics()
-    yield made
-    made.close()
+    with stream_stack(
+        kafka_bootstrap, tmp_path, "backfill-kill", partitions=2, correction_lateness_seconds=15.0
+    ) as made:
+        yield made
 
 
 @pytest.mark.timeout(400)

@@ -11,7 +11,6 @@ import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +19,7 @@ from infra.cli.main import root
 from ingestion.codec import encode_batch, encode_reading
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.reading import Reading, to_record_batch
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 
@@ -60,10 +59,8 @@ def reading(machine: int, second: int, value: float = 1.0) -> Reading:
 
 @pytest.fixture
 def stack(kafka_bootstrap: str, tmp_path: Path) -> Any:
-    made = StreamStack(bootstrap=kafka_bootstrap, home=tmp_path, topic=f"replayed-{uuid4().hex[:8]}", partitions=2)
-    made.create_topics()
-    yield made
-    made.close()
+    with stream_stack(kafka_bootstrap, tmp_path, "replayed", partitions=2) as made:
+        yield made
 
 
 def tidemill(stack: StreamStack, *arguments: str) -> Any:

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -27,7 +26,7 @@ from infra.stream_definitions import StreamDefinitions
 from ingestion.definition import StreamDefinition
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.kafka.topics import TopicAdmin
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 from tests.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
@@ -107,16 +106,8 @@ class Both:
 
 @pytest.fixture
 def both(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Both]:
-    stack = StreamStack(
-        bootstrap=kafka_bootstrap,
-        home=tmp_path / "home",
-        topic=f"warm-{uuid4().hex[:8]}",
-        partitions=2,
-        session_seconds=6.0,
-    )
-    stack.create_topics()
-    yield Both(stack)
-    stack.close()
+    with stream_stack(kafka_bootstrap, tmp_path / "home", "warm", partitions=2, session_seconds=6.0) as stack:
+        yield Both(stack)
 
 
 def tidemill(stack: StreamStack, *arguments: str) -> Any:

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pytest
@@ -24,7 +23,7 @@ from storage.postgres.migrate import upgrade
 from tests.contract.test_alert_ports import published_alerts
 from tests.contract.test_window_sink import commit_of, window_row
 from tests.service_process import ServiceProcess
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
@@ -40,10 +39,8 @@ alerts:
 
 @pytest.fixture
 def stack(kafka_bootstrap: str, tmp_path: Path) -> Iterator[StreamStack]:
-    found = StreamStack(bootstrap=kafka_bootstrap, home=tmp_path / "home", topic=f"alerts-{uuid4().hex[:8]}")
-    found.create_topics()
-    yield found
-    found.close()
+    with stream_stack(kafka_bootstrap, tmp_path / "home", "alerts") as found:
+        yield found
 
 
 def test_rules_of_the_home_and_of_a_definition_are_evaluated(stack: StreamStack, database_url: str) -> None:

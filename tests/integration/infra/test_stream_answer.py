@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -18,7 +17,7 @@ from ingestion.reading import Reading, to_record_batch
 from storage.postgres.engine import create_engine
 from storage.postgres.migrate import upgrade
 from tests.service_process import ServiceProcess
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
@@ -32,10 +31,8 @@ POISON = 3
 
 @pytest.fixture
 def stack(kafka_bootstrap: str, tmp_path: Path) -> Iterator[StreamStack]:
-    found = StreamStack(bootstrap=kafka_bootstrap, home=tmp_path / "home", topic=f"answer-{uuid4().hex[:8]}")
-    found.create_topics()
-    yield found
-    found.close()
+    with stream_stack(kafka_bootstrap, tmp_path / "home", "answer") as found:
+        yield found
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from ingestion.definition import StreamDefinition
 from ingestion.kafka.topics import TopicAdmin
 from storage.postgres.migrate import upgrade
 from storage.postgres.static_data import files_in, load
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 
 pytestmark = pytest.mark.stack
 
@@ -102,16 +102,10 @@ def stack(
     engine.dispose()
     # workers inherit it
     monkeypatch.setenv("TIDEMILL_POSTGRES_URL", database_url)
-    made = StreamStack(
-        bootstrap=kafka_bootstrap,
-        home=tmp_path / "home",
-        topic=f"defined-{uuid4().hex[:10]}",
-        partitions=2,
-        allowed_lateness_seconds=30.0,
-    )
-    made.create_topics()
-    yield made
-    made.close()
+    with stream_stack(
+        kafka_bootstrap, tmp_path / "home", "defined", partitions=2, allowed_lateness_seconds=30.0
+    ) as made:
+        yield made
 
 
 class Defined:

@@ -6,14 +6,13 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from ingestion.codec import encode_batch, encode_reading
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.reading import Reading, to_record_batch
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 
 pytestmark = pytest.mark.stack
 
@@ -24,16 +23,8 @@ SECONDS = 26  # at its end two windows have closed and can be corrected, and one
 
 @pytest.fixture
 def stack(kafka_bootstrap: str, tmp_path: Path) -> Iterator[StreamStack]:
-    made = StreamStack(
-        bootstrap=kafka_bootstrap,
-        home=tmp_path,
-        topic=f"repeats-{uuid4().hex[:8]}",
-        partitions=2,
-        correction_lateness_seconds=120.0,
-    )
-    made.create_topics()
-    yield made
-    made.close()
+    with stream_stack(kafka_bootstrap, tmp_path, "repeats", partitions=2, correction_lateness_seconds=120.0) as made:
+        yield made
 
 
 def readings(machine: int, seconds: Sequence[int]) -> list[Reading]:

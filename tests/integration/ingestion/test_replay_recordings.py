@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import duckdb
 import pytest
 
-from tests.stream_process import StreamStack
+from tests.stream_process import StreamStack, stream_stack
 
 pytestmark = pytest.mark.stack
 
@@ -33,19 +32,15 @@ HEADER = (
 
 @pytest.fixture
 def stack(kafka_bootstrap: str, tmp_path: Path) -> Iterator[StreamStack]:
-    found = StreamStack(
-        bootstrap=kafka_bootstrap,
-        home=tmp_path / "home",
-        topic=f"replay-{uuid4().hex[:8]}",
+    with stream_stack(
+        kafka_bootstrap,
+        tmp_path / "home",
+        "replay",
         window_seconds=WINDOW_SECONDS,
         # a recording ends without a last reading that would close its windows: silence does
         idle_timeout_seconds=2.0,
-    )
-    found.create_topics()
-    try:
+    ) as found:
         yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture
