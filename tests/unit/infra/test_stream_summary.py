@@ -10,12 +10,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.devstack.state import Identity, PartState, StackState, SupervisorLock, write_state
 from infra.settings import Settings
 from infra.stream_summary import await_end, await_worker, worker_of
 from ingestion.errors import InvalidInput, TryAgain
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -77,6 +79,8 @@ def test_an_end_is_waited_for_also_of_a_worker_in_the_foreground(settings: Setti
     say(settings)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "stream", "run"])
     try:
+        # for a moment of its start a process has no command line
+        until("its command line", lambda: psutil.Process(process.pid).cmdline()[-1:] == ["run"], pause=0.01)
         (settings.paths.run / "stream-small.json").write_text(json.dumps({"ready": True, "pid": process.pid}))
         with pytest.raises(TryAgain, match="to end; end it, and try again"):
             await_end(settings, "small", limit=0.3)
