@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 from scoring.compute.process import WORKER_FILE, StartedProcess, WorkerProcess
 from scoring.compute.processor_time import core_seconds
+from scoring.compute.readiness import is_readable
 
 _REAP_LIMIT = 5.0
 _SEND_LIMIT = 5.0
@@ -148,7 +148,7 @@ class Zygote:
     def _heard(self, seconds: float) -> dict[str, Any] | None:
         """The next answer; None when none comes in time, or ever."""
         try:
-            if not select.select([self._socket], [], [], seconds)[0]:
+            if not is_readable(self._socket, seconds):
                 return None
             data = self._socket.recv(_LONGEST_MESSAGE)
         except (OSError, ValueError):
@@ -225,6 +225,6 @@ class _ForkedProcess:
         if self._handle is None:
             return True
         try:
-            return bool(select.select([self._handle], [], [], limit)[0])
+            return is_readable(self._handle, limit)
         except (OSError, ValueError):
             return True

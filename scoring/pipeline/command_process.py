@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import sys
@@ -17,6 +16,7 @@ from scoring.compute.cluster import Compute
 from scoring.compute.fleet import Fleet, Instance
 from scoring.compute.news import ComputeNews
 from scoring.compute.process import StartedProcess, WorkerGone, WorkerProcess, worker_environment
+from scoring.compute.readiness import is_readable
 from scoring.errors import JobFailed
 from scoring.job import JobStatus, JobUsage
 
@@ -204,7 +204,7 @@ class _Run:
 
     def _heard(self, keeper: WorkerProcess, *, stops: bool) -> dict[str, Any] | None:
         """The keeper's last message, where it has come within a tick; `stops` where it was told to end the command."""
-        select.select([keeper], [], [], _TICK)
+        is_readable(keeper, _TICK)
         for message in keeper.messages():
             if message["op"] == "started":
                 self._pid = int(message["pid"])

@@ -141,7 +141,7 @@ class Keeper:
         """Until the command has ended, or is to be killed."""
         while True:
             channel = self._channel.fileno()
-            ready, _, _ = select.select([channel, *pipes], [], [], _TICK)
+            ready = _readable([channel, *pipes], _TICK)
             for fd in ready:
                 if fd == channel:
                     if self._is_to_end(0.0) and self._ends_at is not None and self._ends_at <= time.monotonic():
@@ -156,7 +156,7 @@ class Keeper:
 
     def _is_to_end(self, seconds: float) -> bool:
         """Whether the parent wants the end, or is gone; the group is told once."""
-        if not select.select([self._channel], [], [], seconds)[0]:
+        if not _readable([self._channel.fileno()], seconds):
             return False
         message = _receive(self._channel)
         if message is None:
@@ -223,12 +223,20 @@ class Keeper:
         """What was printed and not read yet; nobody prints any more."""
         ends = time.monotonic() + _DRAIN_LIMIT
         while pipes and time.monotonic() < ends:
-            ready, _, _ = select.select(list(pipes), [], [], _TICK)
+            ready = _readable(list(pipes), _TICK)
             if not ready:
                 return
             for fd in ready:
                 if not self._read(fd, pipes[fd]):
                     del pipes[fd]
+
+
+def _readable(descriptors: list[int], seconds: float) -> list[int]:
+    """Those of them with something to read; `select.select` would refuse numbers of 1024 and more."""
+    waits = select.poll()
+    for descriptor in descriptors:
+        waits.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in waits.poll(seconds * 1000)]
 
 
 def _before(memory_limit: int | None) -> None:

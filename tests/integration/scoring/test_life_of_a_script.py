@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,18 @@ def test_what_a_script_says_is_found_in_azures_tree(engine: Engine, compute: Loc
     for file in (error, user / "error.txt"):
         assert "ValueError: not this one" in file.read_text()
         assert 'score.py", line 8, in run' in file.read_text()
+
+
+def test_a_service_with_thousands_of_open_files_has_workers_like_any_other(
+    engine: Engine, compute: LocalCompute
+) -> None:
+    script = """
+        import os
+        def run(mini_batch):
+            return [os.path.basename(path) for path in mini_batch]
+    """
+    with ExitStack() as held:
+        for _ in range(1100):  # select() takes no descriptor beyond 1023
+            held.enter_context(open(os.devnull))
+        job = scored(engine, compute, script, mini_batch_size=1, max_concurrency_per_instance=2)
+    assert job.status is JobStatus.COMPLETED, job.status_reason

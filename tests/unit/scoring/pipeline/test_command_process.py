@@ -6,6 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -145,3 +146,11 @@ def test_a_second_run_of_a_job_waits_for_the_end_of_the_first(tmp_path: Path) ->
         end = run(tmp_path, "true", should_stop=lambda: "enough" if time.monotonic() - began > 1 else None)
     assert end.stopped == "enough"
     assert run(tmp_path, "true").code == 0
+
+
+def test_a_service_with_thousands_of_open_files_runs_commands_like_any_other(tmp_path: Path) -> None:
+    with ExitStack() as held:
+        for _ in range(1100):  # select() takes no descriptor beyond 1023
+            held.enter_context(open(os.devnull))
+        end = run(tmp_path, "echo out; exit 3")
+    assert (end.code, log(tmp_path)) == (3, b"out\n")
