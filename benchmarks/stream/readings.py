@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -19,6 +20,7 @@ PER_MACHINE = 10
 STEP_US = 100_000
 START_US = 1_760_000_000_000_000
 PER_MESSAGE = 500
+KEPT = {"retention.bytes": "-1"}
 BURST = 20 * PER_MESSAGE
 """Readings that are published at once where a rate is kept: a message of each of 20 machines."""
 
@@ -32,7 +34,8 @@ def fill(
     """
     settings = TopicSettings(readings=topic, dead_letters=f"{topic}-dead-letters", partitions=partitions)
     with TopicAdmin(bootstrap) as topics:
-        topics.ensure(topic_specs(settings))
+        # a billion readings are more than a topic keeps
+        topics.ensure([replace(spec, config={**spec.config, **KEPT}) for spec in topic_specs(settings)])
     with KafkaReadingPublisher(bootstrap, topic) as publisher:
         for batch in batches(readings, sensors):
             publisher.publish(batch, encoding)
