@@ -67,6 +67,11 @@ class Schedule:
     missed: int = 0
     created_at: datetime | None = None
 
+    @property
+    def work(self) -> CommandJob | PipelineJob | None:
+        """What is run where no endpoint is invoked."""
+        return self.pipeline or self.command
+
 
 def first_fire(trigger: Trigger, now: datetime) -> datetime | None:
     """When a schedule created or enabled `now` is due first; `now` itself where the trigger falls on it."""

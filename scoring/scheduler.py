@@ -130,7 +130,7 @@ class Scheduler:
             return False
 
     def _invoked(self, schedule: Schedule, fire_time: datetime, now: datetime) -> tuple[Job | None, str | None]:
-        work = schedule.pipeline or schedule.command
+        work = schedule.work
         if work is not None:
             name = self._ports.new_name(schedule)
             run = job_of(schedule, self._ports.freeze(of_one_job(work, name)), name, fire_time=fire_time, now=now)

@@ -16,7 +16,7 @@ from scoring.datastore import DEFAULT_DATASTORE
 from scoring.errors import InvalidInput, NotFound
 from scoring.job import Job
 from scoring.pipeline.named_data import computes_of, not_run_here, output_places
-from scoring.pipeline.planning import DEFAULT_COMPUTE, SERVERLESS, new_command_job, new_pipeline_job
+from scoring.pipeline.planning import DEFAULT_COMPUTE, SERVERLESS, new_work_job
 from scoring.specs.document import Document
 from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, parse_job
 from scoring.specs.shown import Shown
@@ -34,11 +34,7 @@ def router(parts: ServiceParts) -> APIRouter:
         """Run a pipeline or a command. Code, environments and components that it holds are registered, unnamed."""
         work = checked(parts, _work(parts, body))
         name = work.name or str(uuid_utils.uuid7())
-        now = parts.clock.now()
-        if isinstance(work, CommandJob):
-            job = new_command_job(name, work, now=now)
-        else:
-            job = new_pipeline_job(name, work, now=now)
+        job = new_work_job(name, work, now=parts.clock.now())
         return shown_job(parts, request, stored(parts, job, request_key))
 
     @routes.post("/jobs/validate", openapi_extra=bodies, responses=answers(400, 404, 409, 503))

@@ -76,6 +76,13 @@ def new_pipeline_job(
     return replace(described, experiment_name=pipeline.experiment_name or deployment.endpoint_name)
 
 
+def new_work_job(name: str, work: CommandJob | PipelineJob, *, now: datetime) -> Job:
+    """The queued job of either, where nobody's deployment was invoked."""
+    if isinstance(work, CommandJob):
+        return new_command_job(name, work, now=now)
+    return new_pipeline_job(name, work, now=now)
+
+
 def _described(job: Job, said: CommandJob | PipelineJob) -> Job:
     return replace(
         job,

@@ -9,7 +9,7 @@ from datetime import datetime
 from scoring.components.binding import DataReference, LiteralValue, Value
 from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.job import Job
-from scoring.pipeline.planning import new_command_job, new_pipeline_job
+from scoring.pipeline.planning import new_work_job
 from scoring.schedule import Schedule
 
 JOB_NAME = re.compile(r"\$\{\{\s*name\s*\}\}")
@@ -18,9 +18,7 @@ JOB_NAME = re.compile(r"\$\{\{\s*name\s*\}\}")
 
 def job_of(schedule: Schedule, work: CommandJob | PipelineJob, name: str, *, fire_time: datetime, now: datetime) -> Job:
     """The queued job of what a schedule runs."""
-    job = (
-        new_command_job(name, work, now=now) if isinstance(work, CommandJob) else new_pipeline_job(name, work, now=now)
-    )
+    job = new_work_job(name, work, now=now)
     return replace(
         job,
         display_name=work.display_name or schedule.display_name or schedule.name,

@@ -138,17 +138,17 @@ def _job_literal(value: Any) -> Any:
     return literal
 
 
-def _form(value: Any) -> str:
+def given_form(value: Any) -> str:
     return "<given>" if isinstance(value, (dict, _Given)) else "<literal>"
 
 
 StepInput = Annotated[
     Annotated[Any, BeforeValidator(_step_literal), Tag("<literal>")] | Annotated[StepInputSpec, Tag("<given>")],
-    Discriminator(_form),
+    Discriminator(given_form),
 ]
 JobInput = Annotated[
     Annotated[Any, BeforeValidator(_job_literal), Tag("<literal>")] | Annotated[JobInputSpec, Tag("<given>")],
-    Discriminator(_form),
+    Discriminator(given_form),
 ]
 
 

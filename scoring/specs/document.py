@@ -60,6 +60,11 @@ class Document:
     folder: Path | None = None
     origins: Mapping[FieldPath, int | str] = field(default_factory=dict)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its own file, resolved, as the first of those that hold what it names; none for a request body."""
+        return () if self.file is None else (str(Path(self.file).resolve()),)
+
     def place(self, path: FieldPath) -> str | None:
         """`file:line` of a field, or the option that set it; None for a request body."""
         for length in range(len(path), -1, -1):

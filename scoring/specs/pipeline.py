@@ -245,7 +245,7 @@ def parse_inline(document: Document, *, files: tuple[str, ...] = (), read: list[
         checked_kind(document.value.get("type"), *KINDS)
     except ValueError as error:
         raise document.refusal(("type",), str(error)) from None
-    within = files or ((str(Path(document.file).resolve()),) if document.file is not None else ())
+    within = files or document.files
     context = {"files": within, "read": [] if read is None else read}
     return parse(_KINDS[kind], document, context=context)  # type: ignore[return-value]
 

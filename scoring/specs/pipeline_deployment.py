@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -62,5 +61,4 @@ class PipelineDeploymentSpec(Spec):
 
 def parse_pipeline_deployment(document: Document) -> PipelineDeploymentSpec:
     """Raises InvalidInput."""
-    files = (str(Path(document.file).resolve()),) if document.file is not None else ()
-    return parse(PipelineDeploymentSpec, document, context={"files": files})
+    return parse(PipelineDeploymentSpec, document, context={"files": document.files})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -145,8 +144,7 @@ def parse_job(document: Document) -> PipelineJobSpec | CommandJobSpec:
         kind = checked_kind(written, "command", "pipeline")
     except ValueError as error:
         raise document.refusal(("type",), str(error)) from None
-    files = (str(Path(document.file).resolve()),) if document.file is not None else ()
-    context = {"files": files}
+    context = {"files": document.files}
     if kind == "pipeline":
         return parse(PipelineJobSpec, document, context=context)
     return parse(CommandJobSpec, document, context=context)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -113,8 +112,7 @@ def parse_schedule(document: Document) -> tuple[ScheduleSpec, Schedule]:
     if isinstance(written, dict) and _kind(written) is None:
         found = described(written.get("type"))
         raise document.refusal(("trigger", "type"), f"found {found}, allowed: cron, recurrence")
-    files = (str(Path(document.file).resolve()),) if document.file is not None else ()
-    spec = parse(ScheduleSpec, document, context={"files": files})
+    spec = parse(ScheduleSpec, document, context={"files": document.files})
     try:
         trigger = trigger_from_dict(spec.trigger.model_dump(exclude_none=True))
     except InvalidInput as error:

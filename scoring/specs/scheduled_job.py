@@ -17,7 +17,7 @@ from scoring.components.jobs import CommandJob, PipelineJob
 from scoring.components.values import given_values
 from scoring.errors import InvalidInput
 from scoring.pipeline.scheduled import JOB_NAME
-from scoring.specs.bound import JobInputSpec, JobOutputs, job_values, listed, targets
+from scoring.specs.bound import JobInputSpec, JobOutputs, given_form, job_values, listed, targets
 from scoring.specs.declarations import PortName, scalar
 from scoring.specs.document import described, read_document
 from scoring.specs.fields import EndpointName, ResourceName, Text, TextMap, local_path, lowered
@@ -47,7 +47,7 @@ def _literal(value: Any) -> Any:
 
 ScheduledInput = Annotated[
     Annotated[Any, BeforeValidator(_literal), Tag("<literal>")] | Annotated[JobInputSpec, Tag("<given>")],
-    Discriminator(lambda value: "<given>" if isinstance(value, (dict, JobInputSpec)) else "<literal>"),
+    Discriminator(given_form),
 ]
 
 

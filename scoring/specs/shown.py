@@ -257,9 +257,8 @@ def _schedule(schedule: Schedule) -> Shown:
 
 
 def _create_job(schedule: Schedule) -> Shown:
-    work = schedule.pipeline or schedule.command
-    if work is not None:
-        return shown_scheduled(work)
+    if schedule.work is not None:
+        return shown_scheduled(schedule.work)
     return {
         "type": "batch_endpoint",
         "endpoint": schedule.endpoint_name,
