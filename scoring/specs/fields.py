@@ -107,6 +107,8 @@ def local_path(text: str, info: ValidationInfo) -> str:
         text = text[len("file:") :]
     if not text:
         raise refuse("found nothing, wanted a path")
+    if text.splitlines() != [text]:
+        raise refuse(f"found text with a line break, {described(text)}; wanted a path on one line")
     if re.match(r"[a-z][a-z0-9+.-]+:", text):
         raise refuse(f"found {described(text)}; wanted the path of a folder or file on this machine")
     folder = (info.context or {}).get("folder")

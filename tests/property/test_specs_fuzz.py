@@ -254,6 +254,27 @@ def test_a_mutated_file_is_taken_or_refused_with_its_line_and_path(name: str, da
             assert any(found[2].startswith(shown_path((key,))) for key in keys), message
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "at"),
+    [
+        ("cron", "create_job:\n", "create_job: |\n", "f.yml:3: create_job.job: "),
+        ("schedule of a job", "job: azureml:before", "job: |\n    a\n    b", "f.yml:5: create_job.job: "),
+        ("pipeline component", "component: azureml:prepare@latest", "component: |\n      ./a\n      b.yml", "f.yml:9: jobs.prepare.component: "),
+        ("model", "path: ./model", "path: |\n  ./model", "f.yml:3: path: "),
+    ],
+)
+def test_a_text_of_several_lines_is_no_path(name: str, old: str, new: str, at: str) -> None:
+    text, read = FILES[name]
+    assert old in text
+    document = load_document(text.replace(old, new, 1).encode(), file="f.yml", folder=Path("/folder"))
+    with pytest.raises(InvalidInput) as refused:
+        read(document)
+    said = str(refused.value)
+    assert said.startswith(at), said
+    assert "\n" not in said
+    assert "on one line" in said
+
+
 @settings(max_examples=examples(150), deadline=None)
 @given(
     content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda t: t.encode("utf-8", "surrogatepass")))
