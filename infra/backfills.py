@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from infra import stream_wiring
 from infra.settings import Settings
 from infra.stream_definitions import StreamDefinitions
-from infra.wiring import kafka_bootstrap
+from infra.wiring import defined_streams
+from infra.wiring.broker import kafka_bootstrap
 from ingestion.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def backfill(
 
     subject = _subject(settings, wish)
     stream, definition = subject.stream, subject.definition
-    prepared = None if definition is None else stream_wiring.preparation(settings, definition)
+    prepared = None if definition is None else defined_streams.preparation(settings, definition)
     # no clock says that a machine is silent: what is open at the end is closed there
     timeless = replace(stream, idle_timeout=timedelta(0))
     if wish.piece_rows is not None:
@@ -133,7 +133,7 @@ def _subject(settings: Settings, wish: BackfillWish) -> _Subject:
             )
         tables = StreamTables.of(definition)
         tables.check(settings.paths.lake)
-        stream, shape = stream_wiring.settings_of(settings, definition), definition.shape
+        stream, shape = defined_streams.settings_of(settings, definition), definition.shape
         windows, late = tables.windows, tables.late
     is_own = wish.into is None or wish.into == windows.name
     if wish.into is not None and not is_own:

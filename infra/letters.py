@@ -70,7 +70,7 @@ def letters_of(settings: Settings, *, stream: str | None = None, topic: str | No
 @contextmanager
 def letter_desk(settings: Settings, source: LetterSource | None = None) -> Iterator[LetterDesk]:
     """Where dead letters are looked at, replayed and discarded; by default those of the readings topic."""
-    from infra.wiring import kafka_bootstrap
+    from infra.wiring.broker import kafka_bootstrap
     from ingestion.kafka.history import KafkaHistory
     from ingestion.kafka.letter_topic import KafkaLetterTopic
     from ingestion.letter_desk import LetterDesk
@@ -105,7 +105,7 @@ def _refined_by(definition: StreamDefinition | None) -> Refine | None:
 
 def open_letters(settings: Settings) -> Callable[[], int]:
     """Call it for the number of dead letters that wait for somebody. Raises TryAgain, InvalidInput."""
-    from infra.wiring import kafka_bootstrap
+    from infra.wiring.broker import kafka_bootstrap
     from ingestion.kafka.letter_topic import KafkaLetterTopic
     from ingestion.open_letters import OpenLetters
     from storage.lake.letter_decisions import LakeDecisions

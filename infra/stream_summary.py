@@ -11,7 +11,7 @@ from infra.devstack.state import PartState, read_state
 from infra.devstack.stream_workers import worker_name
 from infra.home import Home
 from infra.settings import Settings
-from infra.stream_wiring import runs
+from infra.wiring.defined_streams import runs
 from ingestion.definition_document import BUILT_IN
 from ingestion.errors import IngestionError, InvalidInput, TryAgain
 
@@ -34,20 +34,20 @@ def summaries(settings: Settings, ends: Ends | None = None) -> list[dict[str, ob
 
     ends  for who asks often, and keeps its connections
     """
-    from infra import stream_wiring, wiring
     from infra.stream_definitions import StreamDefinitions
+    from infra.wiring import broker, built_in_stream, defined_streams
     from storage.lake.tables import WINDOWS
     from storage.queries.lake import snapshot
 
     home = settings.paths
-    ends = ends or (lambda topic: wiring.topic_ends(settings, topic)())
+    ends = ends or (lambda topic: broker.topic_ends(settings, topic)())
     rows: list[dict[str, object]] = [
         _row(
             settings,
             BUILT_IN,
             settings.readings_topic,
             WINDOWS.name,
-            wiring.stream_progress(settings),
+            built_in_stream.stream_progress(settings),
             ends,
             rows=snapshot(home.lake, WINDOWS.name).rows,
             description="built in",
@@ -58,8 +58,8 @@ def summaries(settings: Settings, ends: Ends | None = None) -> list[dict[str, ob
         if found is None:
             rows.append(dict.fromkeys(rows[0]) | {"name": stored.name, "state": "wrong", "problem": stored.problem})
             continue
-        progress = stream_wiring.stream_progress(settings, found)
-        count = stream_wiring.table_rows(settings, found)
+        progress = defined_streams.stream_progress(settings, found)
+        count = defined_streams.table_rows(settings, found)
         rows.append(
             _row(
                 settings,

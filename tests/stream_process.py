@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from kafka import KafkaConsumer, TopicPartition
 
 from infra.settings import Settings
-from infra.wiring import stream_progress
+from infra.wiring.built_in_stream import stream_progress
 from ingestion.checkpoint import Progress
 from ingestion.kafka.topics import TopicAdmin, topic_specs
 

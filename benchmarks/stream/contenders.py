@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from infra import stream_wiring, wiring
 from infra.settings import Settings
 from infra.stream_definitions import read
+from infra.wiring import built_in_stream, defined_streams
 from ingestion.checkpoint import Progress
 
 HERE = Path(__file__).resolve().parent
@@ -90,7 +90,9 @@ def peer(script: str, python: Path) -> Contender:
 def built_in(bootstrap: str, load: Load, folder: Path) -> Run:
     """The real worker of the built-in stream: it computes stddev, last, median and p95 as well."""
     settings = settings_for(bootstrap, load, folder)
-    return worker([], folder, load, folder / "run" / "stream.json", "windows", lambda: wiring.stream_progress(settings))
+    return worker(
+        [], folder, load, folder / "run" / "stream.json", "windows", lambda: built_in_stream.stream_progress(settings)
+    )
 
 
 def defined(bootstrap: str, load: Load, folder: Path) -> Run:
@@ -99,10 +101,10 @@ def defined(bootstrap: str, load: Load, folder: Path) -> Run:
     file = folder / "compared.yml"
     file.write_text(DEFINITION.format(topic=load.topic))
     definition = read(file, readings_topic=load.topic)
-    readiness = stream_wiring.readiness_file(settings, definition.name)
+    readiness = defined_streams.readiness_file(settings, definition.name)
 
     def progress() -> Mapping[int, Progress]:
-        return stream_wiring.stream_progress(settings, definition)
+        return defined_streams.stream_progress(settings, definition)
 
     return worker([str(file)], folder, load, readiness, definition.table, progress)
 

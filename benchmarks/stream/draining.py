@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import readings as topics_of_readings
 from workers import Setup, Workers, running
 
-from infra import wiring
 from infra.settings import Settings
+from infra.wiring import built_in_stream
 
 LIMIT_SECONDS = 7200.0
 
@@ -51,7 +51,7 @@ def watched(workers: Workers, settings: Settings, messages: int, readings: int) 
     began, deadline, start_cpu = time.monotonic(), time.monotonic() + LIMIT_SECONDS, 0.0
     while True:
         workers.check()
-        done = sum(part.next_offset for part in wiring.stream_progress(settings).values())
+        done = sum(part.next_offset for part in built_in_stream.stream_progress(settings).values())
         if not done:
             began, start_cpu = time.monotonic(), workers.cpu_seconds()
         yield Moment(

@@ -29,7 +29,7 @@ from draining import measure
 from throughput import broker
 from workers import Setup, running
 
-from infra import wiring
+from infra.wiring import built_in_stream
 from ingestion.freshness import Minutes, merged, quantile
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.kafka.topics import TopicAdmin, topic_specs
@@ -72,7 +72,7 @@ def lag_of(bootstrap: str, setup: Setup, rate: float, seconds: float) -> Lag:
         reached = publish_at(bootstrap, topic, setup.sensors, rate, seconds)
         time.sleep(LAST_COMMIT_SECONDS)
         workers.check()
-        found = [partition.freshness for partition in wiring.stream_progress(settings).values()]
+        found = [partition.freshness for partition in built_in_stream.stream_progress(settings).values()]
     rows = merged(found, since_minute=since)
     return Lag(
         rate=round(reached),

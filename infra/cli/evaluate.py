@@ -57,7 +57,7 @@ def evaluate(
     Precision and recall count windows; an episode is detected by an alarm: several flagged windows in a row.
     Delay is from the episode's start to the alarm, lead from the alarm to the episode's end.
     """
-    from infra.wiring import stores
+    from infra.wiring.lake import stores
     from storage.queries import predictions
     from storage.queries.evaluation import evaluation
     from storage.queries.stores import EVERYTHING, TimeRange

@@ -56,7 +56,7 @@ def compact_command(answer: Answer, tables: tuple[str, ...]) -> None:
 @answering
 def vacuum_command(answer: Answer, tables: tuple[str, ...], retention: timedelta | None, dry_run: bool) -> None:
     """Delete superseded part files and old log entries that neither a job that has not ended nor a schedule needs."""
-    from infra import wiring
+    from infra.wiring import lake
     from storage.lake.vacuum import vacuum
 
     settings = Settings()
@@ -65,7 +65,7 @@ def vacuum_command(answer: Answer, tables: tuple[str, ...], retention: timedelta
         raise click.BadParameter(
             "a writer may be on its way for some minutes; give 15m or more", param_hint="--retention"
         )
-    folders, needed = _folders(tables), wiring.lake_needed_from(settings)
+    folders, needed = _folders(tables), lake.lake_needed_from(settings)
     rows = [
         {
             "table": folder.name,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from infra import wiring
 from infra.cli.answer import Answer, answering
 from infra.settings import Settings
+from infra.wiring import stores
 
 
 @click.command(
@@ -21,7 +21,7 @@ from infra.settings import Settings
 @click.option("--table", metavar="TABLE", help="Table of the one file given; else the file's name says it.")
 @answering
 def load(paths: tuple[Path, ...], table: str | None, answer: Answer) -> None:
-    loaded = wiring.static_data(Settings())(paths, table)
+    loaded = stores.static_data(Settings())(paths, table)
 
     def lines() -> Iterator[str]:
         yield f"{'table':<12} {'inserted':>9} {'updated':>9} {'unchanged':>10}  file"

@@ -7,8 +7,8 @@ import time
 
 import click
 
-from infra import wiring
 from infra.settings import Settings
+from infra.wiring import stores
 
 
 @click.command(help="Bring the database's schema up to date; done twice, or by two at a time, it is done once.")
@@ -18,7 +18,7 @@ from infra.settings import Settings
 def migrate(wait_seconds: float) -> None:
     from scoring.errors import TryAgain
 
-    migrate_now = wiring.migration(Settings())
+    migrate_now = stores.migration(Settings())
     end = time.monotonic() + wait_seconds
     while True:
         try:

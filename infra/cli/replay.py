@@ -40,7 +40,7 @@ def replay(
     encoding: str,
     batch_size: int,
 ) -> None:
-    from infra.wiring import reading_publisher
+    from infra.wiring.broker import reading_publisher
     from ingestion.pacing import Pace
     from ingestion.recording import read_recordings, shifted
     from ingestion.replay import ReplaySpec, play

@@ -17,7 +17,7 @@ def serve(port: int, bind: str | None) -> None:
 
     from infra.api.server import run
     from infra.settings import Settings
-    from infra.wiring import service_parts
+    from infra.wiring.service import service_parts
 
     structlog.configure(
         processors=[

@@ -75,7 +75,8 @@ def simulate(
     batch_size: int,
     write_plant: Path | None,
 ) -> None:
-    from infra.wiring import fault_writer, reading_publisher
+    from infra.wiring.broker import reading_publisher
+    from infra.wiring.lake import fault_writer
     from ingestion.pacing import Pace
     from ingestion.sensors.faults import FaultPlan
     from ingestion.sensors.fleet import Fleet, FleetSpec, episodes_of

@@ -39,14 +39,14 @@ def run_command(file: Path | None, port: int | None, member: str) -> None:
 
     Without FILE the built-in stream; with it the one that the file defines, in the foreground.
     """
-    from infra import stream_wiring, wiring
     from infra.stream_definitions import StreamDefinitions
+    from infra.wiring import built_in_stream, defined_streams
 
     settings = Settings()
     if file is None:
-        wiring.stream_worker(settings, member=member, web_port=port)
+        built_in_stream.stream_worker(settings, member=member, web_port=port)
     else:
-        stream_wiring.stream_worker(settings, StreamDefinitions(settings).read(file), member=member)
+        defined_streams.stream_worker(settings, StreamDefinitions(settings).read(file), member=member)
 
 
 @stream.command("check")
@@ -85,14 +85,14 @@ def create_command(file: Path, limit: float) -> None:
 
     A definition of a name that is there takes its place where it may go on from the other's windows.
     """
-    from infra import stream_wiring
     from infra.stream_definitions import StreamDefinitions
+    from infra.wiring import defined_streams
 
     settings = Settings()
     definitions = StreamDefinitions(settings)
     given = definitions.read_all(file)
     for one in given:
-        stream_wiring.check_startable(settings, one.definition)
+        defined_streams.check_startable(settings, one.definition)
         _check_topic(settings, one.definition)
     before = {}
     for one in given:
@@ -128,8 +128,8 @@ def delete_command(name: str, yes: bool, limit: float) -> None:
 @_wait
 def reset_command(name: str, file: Path | None, yes: bool, limit: float) -> None:
     """Delete all rows and the position of a stream, and begin afresh with what its topic still has."""
-    from infra import stream_wiring
     from infra.stream_definitions import StreamDefinitions
+    from infra.wiring import defined_streams
 
     settings = Settings()
     definitions = StreamDefinitions(settings)
@@ -142,7 +142,7 @@ def reset_command(name: str, file: Path | None, yes: bool, limit: float) -> None
         definitions.remove(name)
     try:
         _await_end(settings, name, limit)
-        gone = {*stream_wiring.reset(settings, old), *stream_wiring.reset(settings, definition)}
+        gone = {*defined_streams.reset(settings, old), *defined_streams.reset(settings, definition)}
     finally:
         if is_stored or file is not None:
             definitions.store(definition, given.content)
@@ -175,15 +175,15 @@ def list_command(answer: Answer) -> None:
 @answering
 def show_command(answer: Answer, name: str | None) -> None:
     """Position, watermarks and counters of each partition, as of its last commit. Without NAME the built-in stream."""
-    from infra import stream_wiring, wiring
     from infra.stream_definitions import StreamDefinitions
+    from infra.wiring import built_in_stream, defined_streams
     from ingestion.definition_document import BUILT_IN
 
     settings = Settings()
     if name is None or name == BUILT_IN:
-        found = wiring.stream_progress(settings)
+        found = built_in_stream.stream_progress(settings)
     else:
-        found = stream_wiring.stream_progress(settings, StreamDefinitions(settings).get(name))
+        found = defined_streams.stream_progress(settings, StreamDefinitions(settings).get(name))
     found = dict(sorted(found.items()))
     rows = [_progress_row(partition, progress) for partition, progress in found.items()]
 
@@ -226,13 +226,13 @@ def _table(rows: list[Mapping[str, object]] | list[dict[str, object]]) -> Iterat
 
 def _check_topic(settings: Settings, definition: StreamDefinition) -> None:
     """Where a broker answers, the topic is looked for; else the worker will."""
-    from infra import stream_wiring
+    from infra.wiring import defined_streams
     from ingestion.errors import TryAgain
 
     if not settings.kafka_bootstrap and not settings.paths.stack_file.exists():
         return
     try:
-        stream_wiring.check_topic(settings, definition)
+        defined_streams.check_topic(settings, definition)
     except TryAgain as error:
         note(f"the topic {definition.topic} could not be looked for: {error}")
 

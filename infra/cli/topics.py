@@ -20,7 +20,7 @@ def topics() -> None:
 @topics.command(help="Create the topics that are missing; once created, nothing changes.")
 @click.option("--wait", "wait_seconds", default=30.0, show_default=True, metavar="SECONDS", help="Wait for the broker.")
 def create(wait_seconds: float) -> None:
-    from infra.wiring import kafka_bootstrap
+    from infra.wiring.broker import kafka_bootstrap
     from ingestion.kafka.topics import TopicAdmin, topic_specs, wait_for_broker
 
     settings = Settings()
@@ -37,7 +37,7 @@ def create(wait_seconds: float) -> None:
 @topics.command("list", help="Topics with their partitions, offsets and messages kept.")
 @answering
 def list_(answer: Answer) -> None:
-    from infra.wiring import kafka_bootstrap
+    from infra.wiring.broker import kafka_bootstrap
     from ingestion.kafka.topics import TopicAdmin
 
     with TopicAdmin(kafka_bootstrap(Settings())) as admin:

@@ -35,7 +35,7 @@ LIFE = textwrap.dedent(
     """
     import os, signal, sys
     from infra.alert_rules import AlertRules
-    from infra.alert_wiring import alert_runner
+    from infra.wiring.alerts import alert_runner
     from infra.settings import Settings
     from ingestion.alerts import runner
 

@@ -20,9 +20,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from infra import stream_wiring
 from infra.cli.main import root
 from infra.stream_definitions import StreamDefinitions
+from infra.wiring import defined_streams
 from ingestion.definition import StreamDefinition
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.kafka.topics import TopicAdmin
@@ -91,13 +91,13 @@ class Both:
             ends = {p: end for p, end in admin.end_offsets(self.stack.topic).items() if end}
 
         def is_done() -> bool:
-            found = stream_wiring.stream_progress(self.stack.settings, self.definition)
+            found = defined_streams.stream_progress(self.stack.settings, self.definition)
             return all(p in found and found[p].next_offset == end for p, end in ends.items())
 
         until("the defined stream has committed all", is_done, limit=180)
 
     def counted(self) -> int:
-        found = stream_wiring.stream_progress(self.stack.settings, self.definition)
+        found = defined_streams.stream_progress(self.stack.settings, self.definition)
         return sum(held.counters.accepted + held.counters.late for held in found.values())
 
     def counted_by_built_in(self) -> int:

@@ -259,7 +259,12 @@ def test_a_mutated_file_is_taken_or_refused_with_its_line_and_path(name: str, da
     [
         ("cron", "create_job:\n", "create_job: |\n", "f.yml:3: create_job.job: "),
         ("schedule of a job", "job: azureml:before", "job: |\n    a\n    b", "f.yml:5: create_job.job: "),
-        ("pipeline component", "component: azureml:prepare@latest", "component: |\n      ./a\n      b.yml", "f.yml:9: jobs.prepare.component: "),
+        (
+            "pipeline component",
+            "component: azureml:prepare@latest",
+            "component: |\n      ./a\n      b.yml",
+            "f.yml:9: jobs.prepare.component: ",
+        ),
         ("model", "path: ./model", "path: |\n  ./model", "f.yml:3: path: "),
     ],
 )

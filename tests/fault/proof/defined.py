@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra import stream_definitions, stream_wiring
+from infra import stream_definitions
+from infra.wiring import defined_streams
 from ingestion.checkpoint import Progress
 from ingestion.definition import StreamDefinition
 from storage.lake.stream_tables import StreamTables
@@ -54,4 +55,4 @@ class DefinedStack(StreamStack):
         return found.windows, found.late
 
     def progress(self) -> dict[int, Progress]:
-        return dict(stream_wiring.stream_progress(self.settings, self.definition))
+        return dict(defined_streams.stream_progress(self.settings, self.definition))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from kafka import KafkaConsumer, TopicPartition
 
-from infra import stream_wiring
+from infra.wiring import defined_streams
 from ingestion.intake import DeadLetter
 from ingestion.pipeline import Pipeline
 from storage.lake.window_sink import LakeWindowSink
@@ -150,9 +150,9 @@ def _pipeline(stack: StreamStack, letters: _Kept) -> Pipeline:
     }
     if not isinstance(stack, DefinedStack):
         return Pipeline(settings.stream, LakeWindowSink(stream=settings.stream.name, **places), letters)
-    stream, (windows, late) = stream_wiring.settings_of(settings, stack.definition), stack.tables
+    stream, (windows, late) = defined_streams.settings_of(settings, stack.definition), stack.tables
     sink = LakeWindowSink(stream=stream.name, windows=windows, late=late, **places)
-    return Pipeline(stream, sink, letters, preparation=stream_wiring.preparation(settings, stack.definition))
+    return Pipeline(stream, sink, letters, preparation=defined_streams.preparation(settings, stack.definition))
 
 
 def _counters(stack: StreamStack) -> dict[str, int]:

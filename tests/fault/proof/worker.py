@@ -19,8 +19,9 @@ import ingestion.kafka.dead_letters
 import ingestion.pipeline
 import ingestion.stream.app  # noqa: F401  imported here, once for all that are forked
 import storage.lake.window_sink
-from infra import stream_definitions, stream_wiring, wiring
+from infra import stream_definitions
 from infra.settings import Settings
+from infra.wiring import built_in_stream, defined_streams
 from ingestion.ports import WindowCommit
 from ingestion.steps import Step, unheard
 from ingestion.window import WINDOW_SCHEMA
@@ -56,10 +57,10 @@ def work(orders: Orders) -> None:
     _VARIANTS[orders.variant]()
     settings, member, step = Settings(), orders.member, Notes(orders)
     if orders.definition is None:
-        wiring.stream_worker(settings, member=member, web_port=None, step=step)
+        built_in_stream.stream_worker(settings, member=member, web_port=None, step=step)
     else:
         definition = stream_definitions.read(orders.definition, readings_topic=settings.readings_topic)
-        stream_wiring.stream_worker(settings, definition, member=member, step=step)
+        defined_streams.stream_worker(settings, definition, member=member, step=step)
 
 
 class Notes:

@@ -22,10 +22,10 @@ from deltalake import DeltaTable
 from kafka import KafkaProducer
 from sqlalchemy import create_engine
 
-from infra import stream_wiring
 from infra.backfills import BackfillWish, backfill
 from infra.settings import Settings
 from infra.stream_definitions import StreamDefinitions, read
+from infra.wiring import defined_streams
 from ingestion.backfill.reads import EventRange
 from ingestion.definition import StreamDefinition
 from ingestion.kafka.topics import TopicAdmin
@@ -117,7 +117,7 @@ class Defined:
         self.file.write_text(yaml.safe_dump(document, sort_keys=False))
         self.settings: Settings = stack.settings
         self.definition: StreamDefinition = read(self.file, readings_topic=stack.topic)
-        self.readiness = stream_wiring.readiness_file(self.settings, self.definition.name)
+        self.readiness = defined_streams.readiness_file(self.settings, self.definition.name)
         self.worker = self.start()
 
     def start(self) -> Popen[bytes]:
@@ -139,7 +139,7 @@ class Defined:
             ends = {p: end for p, end in admin.end_offsets(self.stack.topic).items() if end}
 
         def are_all() -> bool:
-            found = stream_wiring.stream_progress(self.settings, self.definition)
+            found = defined_streams.stream_progress(self.settings, self.definition)
             return all(p in found and found[p].next_offset == end for p, end in ends.items())
 
         self.wait("all committed", are_all)

@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from deltalake import DeltaTable
 from pydantic import SecretStr
 
-from infra import wiring
 from infra.settings import Settings
+from infra.wiring import stores
+from infra.wiring.engines import Engines, engines
 from scoring.compute.cluster import Compute
 from scoring.deployment import CodeConfiguration, Deployment, RetrySettings
 from scoring.endpoint import Endpoint
@@ -67,9 +68,9 @@ class Plant:
             api_url="http://none",
             dashboard_url="http://none",
         )
-        self.catalog = wiring.catalog(self.settings)
-        self.jobs = wiring.job_store(self.settings)
-        self.schedules = wiring.schedule_store(self.settings)
+        self.catalog = stores.catalog(self.settings)
+        self.jobs = stores.job_store(self.settings)
+        self.schedules = stores.schedule_store(self.settings)
         self._rows = 0
         pump = {"machine_id": "north-pump-01", "site_id": "north", "model": "P", "installed_on": datetime(2020, 1, 1)}
         rated = dict.fromkeys(("rated_flow_m3h", "rated_head_m", "rated_power_kw", "rated_speed_rpm"), 1.0)
@@ -143,19 +144,19 @@ def plant(tmp_path: Path, engine: sa.Engine) -> Plant:
 
 
 @pytest.fixture
-def working(plant: Plant) -> Iterator[wiring.Engines]:
+def working(plant: Plant) -> Iterator[Engines]:
     """The engines in threads of this process."""
-    engines = wiring.engines(plant.settings)
+    made = engines(plant.settings)
     stop = threading.Event()
-    threads = [threading.Thread(target=loop, args=(stop,)) for loop in engines.loops.values()]
+    threads = [threading.Thread(target=loop, args=(stop,)) for loop in made.loops.values()]
     for thread in threads:
         thread.start()
-    yield engines
+    yield made
     stop.set()
-    engines.wake()
+    made.wake()
     for thread in threads:
         thread.join(90)
-    engines.close()
+    made.close()
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
@@ -165,7 +166,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -
         time.sleep(0.05)
 
 
-def test_a_schedule_scores_what_is_new_each_time_once(plant: Plant, working: wiring.Engines) -> None:
+def test_a_schedule_scores_what_is_new_each_time_once(plant: Plant, working: Engines) -> None:
     plant.deploy()
     plant.new_windows(4)
     now = datetime.now(UTC)
@@ -182,7 +183,7 @@ def test_a_schedule_scores_what_is_new_each_time_once(plant: Plant, working: wir
     assert plant.schedules.get("secondly").last_skip == "nothing new in lake://windows since version 6"
 
 
-def test_a_corrected_window_is_scored_by_its_newest_revision_and_again(plant: Plant, working: wiring.Engines) -> None:
+def test_a_corrected_window_is_scored_by_its_newest_revision_and_again(plant: Plant, working: Engines) -> None:
     plant.deploy()
     plant.new_windows(2)
     plant.correct(3, 1, 50.0)
@@ -201,7 +202,7 @@ def test_a_corrected_window_is_scored_by_its_newest_revision_and_again(plant: Pl
     assert sorted(score for _, score in plant.in_postgres().elements()) == [*scores, 100.0]
 
 
-def test_a_cancel_ends_a_job_between_its_stores_and_leaves_no_row(plant: Plant, working: wiring.Engines) -> None:
+def test_a_cancel_ends_a_job_between_its_stores_and_leaves_no_row(plant: Plant, working: Engines) -> None:
     plant.deploy(pause=0.3)
     plant.new_windows(40)
     job = plant.invoke("slow")
@@ -229,10 +230,10 @@ def test_kill_9_of_the_service_and_of_workers_predicts_each_row_once(plant: Plan
     program = """
 import threading
 from datetime import timedelta
-from infra import wiring
+from infra.wiring.engines import engines
 from infra.settings import Settings
 from scoring.runner import Patience
-loops = wiring.engines(Settings(), runners=1, patience=Patience(lease=timedelta(seconds=3))).loops
+loops = engines(Settings(), runners=1, patience=Patience(lease=timedelta(seconds=3))).loops
 threads = [threading.Thread(target=loop, args=(threading.Event(),)) for loop in loops.values()]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
@@ -265,7 +266,7 @@ threads = [threading.Thread(target=loop, args=(threading.Event(),)) for loop in 
     assert len(text.splitlines()) == 300
 
 
-def test_a_job_on_a_model_that_is_gone_ends_with_its_reason(plant: Plant, working: wiring.Engines) -> None:
+def test_a_job_on_a_model_that_is_gone_ends_with_its_reason(plant: Plant, working: Engines) -> None:
     plant.deploy()
     plant.new_windows(1)
     deployment = replace(plant.catalog.deployment("pumps", "blue"), model=ModelReference(name="net", version="9"))

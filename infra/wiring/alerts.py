@@ -1,4 +1,4 @@
-"""Where the ports of alerts meet their adapters. Imports are inside, so that a process loads only what it runs."""
+"""The evaluation of alerts. Imports are inside, so that a process loads only what it runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def alert_runner(
     settings: Settings, stream: AlertedStream, *, step: Callable[[AlertStep], None] = lambda step: None
 ) -> AlertRunner:
     """The evaluation of one stream's alerts; `step` is told each step of it."""
-    from infra.wiring import kafka_bootstrap
+    from infra.wiring.broker import kafka_bootstrap
     from ingestion.alerts.runner import AlertRunner
     from ingestion.kafka.alert_topic import KafkaAlertTopic
     from storage.lake.alerts import LakeAlerts
@@ -59,17 +59,17 @@ def alerts_needed_from(settings: Settings) -> Mapping[str, int]:
 
 def _quiet(settings: Settings, stream: AlertedStream) -> Callable[[], Collection[int]]:
     """Partitions of which the stream has committed everything that the broker holds. Empty where it cannot be told."""
-    from infra import stream_wiring, wiring
     from infra.stream_definitions import StreamDefinitions
+    from infra.wiring import broker, built_in_stream, defined_streams
     from ingestion.errors import IngestionError
     from scoring.errors import ScoringError
 
     if stream.name == settings.stream.name or not stream.rules:
-        topic, progress_now = settings.readings_topic, partial(wiring.stream_progress, settings)
+        topic, progress_now = settings.readings_topic, partial(built_in_stream.stream_progress, settings)
     else:
         definition = StreamDefinitions(settings).get(stream.name)
-        topic, progress_now = definition.topic, partial(stream_wiring.stream_progress, settings, definition)
-    ends_now = wiring.topic_ends(settings, topic)
+        topic, progress_now = definition.topic, partial(defined_streams.stream_progress, settings, definition)
+    ends_now = broker.topic_ends(settings, topic)
 
     def quiet() -> Collection[int]:
         try:

@@ -1,4 +1,4 @@
-"""Where the ports of defined streams meet their adapters; `infra.wiring` has the built-in stream's.
+"""The streams that people define; `infra.wiring.built_in_stream` has the one of every installation.
 
 Imports are inside, so that a process loads only what it runs.
 """
@@ -61,7 +61,7 @@ def settings_of(settings: Settings, definition: StreamDefinition) -> StreamSetti
 
 def preparation(settings: Settings, definition: StreamDefinition) -> Preparation:
     """What the definition does with readings before they are folded. Raises InvalidInput."""
-    from infra.wiring import stores
+    from infra.wiring.lake import stores
     from ingestion.preparation import Preparation
     from storage.postgres.engine import shared_engine
     from storage.preparation.rows import DuckRowPreparation
@@ -98,7 +98,7 @@ def stream_worker(settings: Settings, definition: StreamDefinition, *, member: s
 
     Raises InvalidInput, before anything is made, where the topic is missing or the lake does not fit.
     """
-    from infra.wiring import kafka_bootstrap
+    from infra.wiring.broker import kafka_bootstrap
     from ingestion.pipeline import Pipeline
     from ingestion.stream.app import run
     from storage.lake.stream_tables import StreamTables
@@ -136,7 +136,7 @@ def check_topic(settings: Settings, definition: StreamDefinition) -> int:
 
     Raises InvalidInput where there is no such topic, TryAgain where no broker answers.
     """
-    from infra.wiring import kafka_bootstrap
+    from infra.wiring.broker import kafka_bootstrap
     from ingestion.kafka.topics import DEAD_LETTERS_CONFIG, TopicAdmin, TopicSpec
     from ingestion.letter_topics import letters_of_stream, letters_of_topic
 

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings
-from infra.stream_wiring import check_startable, preparation, reset, runs, settings_of, stream_progress, table_rows
+from infra.wiring.defined_streams import (
+    check_startable,
+    preparation,
+    reset,
+    runs,
+    settings_of,
+    stream_progress,
+    table_rows,
+)
 from ingestion.codec import encode_reading
 from ingestion.definition import StreamDefinition
 from ingestion.errors import InvalidInput
