@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.arrow_columns import NULLABLE_SCHEMA
 from ingestion.arrow_fetch import decode_streams
 from ingestion.codec import (
     EPOCH,
@@ -97,6 +98,7 @@ _SMALLEST_PART = 8192
 class _Decoded:
     """Readings in offset order, `owner` the index of each one's record; and what cannot be read.
 
+    readings  as in NULLABLE_SCHEMA; `machine_id` and `sensor_id` may be dictionary-encoded
     lost  of the records with lines that cannot be read, which those are
     """
 
@@ -149,7 +151,7 @@ def _decoded(partition: int, records: Records, settings: StreamSettings) -> _Dec
     ranges = list(itertools.pairwise(bounds))
     parts = [_decoded(partition, records.at(np.arange(*ends)), settings) for ends in ranges]
     return _Decoded(
-        pa.concat_batches([part.readings for part in parts]),
+        pa.concat_batches([part.readings.cast(NULLABLE_SCHEMA) for part in parts]),
         np.concatenate([part.owner + begin for part, (begin, _) in zip(parts, ranges, strict=True)]),
         [letter for part in parts for letter in part.letters],
         {begin + at: rows for part, (begin, _) in zip(parts, ranges, strict=True) for at, rows in part.lost.items()},

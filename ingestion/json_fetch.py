@@ -8,6 +8,7 @@ of them it was and why. A message means the same whichever messages it was fetch
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from ingestion.codec import UNREADABLE_JSON, columns_of, decode_json_lines
 from ingestion.errors import PoisonMessage
 from ingestion.json_batches import columns_together
 from ingestion.records import Ints, Records, by_length, runs
+from ingestion.uniform_lines import columns_of_lines
 
 _OPEN, _CLOSE, _LINE = b"{", b"}", b"\n"
 _MOST_GAPS = 64
@@ -30,7 +32,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class Decoded(NamedTuple):
-    """Readings, and the place of each one's record."""
+    """Readings as in NULLABLE_SCHEMA, their ids dictionary-encoded or not; and the place of each one's record."""
 
     readings: pa.RecordBatch
     owner: Ints
@@ -41,6 +43,9 @@ def decode_values(records: Records) -> Decoded | None:
     if len(records) == 0 or records.value_at.min() < 0 or (records.value_end - records.value_at).min() < len("{}"):
         return None
     held = np.frombuffer(records.data, np.uint8)
+    uniform = _of_lines(held, records.value_at, records.value_end, columns_of_lines)
+    if uniform is not None:
+        return uniform
     parts = []
     owners = []
     sizes = np.cumsum(records.value_end - records.value_at)
@@ -55,7 +60,7 @@ def decode_values(records: Records) -> Decoded | None:
 
 
 def _decoded(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
-    for decode in (_of_lines, _of_columns):
+    for decode in (_of_json_lines, _of_columns):
         try:
             found = decode(held, at, end)
         except (PoisonMessage, *UNREADABLE_JSON):
@@ -65,7 +70,11 @@ def _decoded(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
     return None
 
 
-def _of_lines(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
+def _of_json_lines(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
+    return _of_lines(held, at, end, lambda lines: columns_of(decode_json_lines(lines.tobytes())))
+
+
+def _of_lines(held: Bytes, at: Ints, end: Ints, read: Callable[[Bytes], pa.RecordBatch | None]) -> Decoded | None:
     laid = _lines(held, at, end)
     if laid is None:
         return None
@@ -79,8 +88,8 @@ def _of_lines(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
         # no value of JSON goes on from a `}` to a `{`: so laid, every line holds whole objects
         if (lines[within - 1] != ord(_CLOSE)).any() or (lines[within + 1] != ord(_OPEN)).any():
             return None
-    readings = columns_of(decode_json_lines(lines.tobytes()))
-    return Decoded(readings, owner) if readings.num_rows == len(breaks) + 1 else None
+    readings = read(lines)
+    return Decoded(readings, owner) if readings is not None and readings.num_rows == len(breaks) + 1 else None
 
 
 def _lines(held: Bytes, at: Ints, end: Ints) -> tuple[Bytes, Ints] | None:

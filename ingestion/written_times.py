@@ -36,14 +36,14 @@ def check_time(text: str) -> None:
 def times_of(texts: Sequence[str]) -> Any:
     """Texts as timestamps. Raises msgspec.ValidationError, with the place of the first that is none."""
     written = pa.array(texts, pa.string())
-    found = _usual(written)
+    found = usual_times(written)
     if found is not None:
         return found
     return pa.array(msgspec.convert({"event_time": texts}, _Many).event_time, _TYPE)
 
 
-def _usual(texts: Any) -> Any | None:
-    """Times of UTC to the microsecond as Arrow reads them; None where it may read one in another way than we do."""
+def usual_times(texts: Any) -> Any | None:
+    """Times of UTC, to the microsecond, as timestamps; None where Arrow may read one in another way than we do."""
     if len(texts) == 0:
         return pa.array([], _TYPE)
     lengths = pc.binary_length(texts).to_numpy()
