@@ -1,6 +1,7 @@
 """Many JSON messages decoded at once: what all of them hold becomes columns once, not once a message.
 
-The decoders are those of single messages (`ingestion.codec`, `ingestion.json_batches`), given many lines in one call.
+Lines of a whole fetch that are all written alike are read as a table (`ingestion.uniform_lines`). Else the decoders are
+those of single messages (`ingestion.codec`, `ingestion.json_batches`), given many lines in one call.
 Where anything is not as usual, nothing is said but that: whoever asked decodes the messages one by one, and finds which
 of them it was and why. A message means the same whichever messages it was fetched with.
 """
@@ -8,7 +9,7 @@ of them it was and why. A message means the same whichever messages it was fetch
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from ingestion.codec import UNREADABLE_JSON, columns_of, decode_json_lines
 from ingestion.errors import PoisonMessage
-from ingestion.json_batches import columns_together
+from ingestion.json_batches import columns_together, form_of
 from ingestion.records import Ints, Records, by_length, runs
 from ingestion.uniform_lines import columns_of_lines
 
@@ -38,20 +39,25 @@ class Decoded(NamedTuple):
     owner: Ints
 
 
+_Decoder = Callable[[Bytes, Ints, Ints], Decoded | None]
+
+
 def decode_values(records: Records) -> Decoded | None:
     """The readings of records that are objects, one a line, or objects of columns; None where any may be unsound."""
     if len(records) == 0 or records.value_at.min() < 0 or (records.value_end - records.value_at).min() < len("{}"):
         return None
     held = np.frombuffer(records.data, np.uint8)
-    uniform = _of_lines(held, records.value_at, records.value_end, columns_of_lines)
-    if uniform is not None:
+    decoders = [_of_json_lines, _of_columns]
+    if form_of(records.value(0) or b"") == "columns":
+        decoders.reverse()
+    elif uniform := _of_lines(held, records.value_at, records.value_end, columns_of_lines):
         return uniform
     parts = []
     owners = []
     sizes = np.cumsum(records.value_end - records.value_at)
     bounds = [0, *(np.flatnonzero(np.diff(sizes // _BYTES_AT_A_TIME)) + 1).tolist(), len(records)]
     for begin, stop in itertools.pairwise(bounds):
-        found = _decoded(held, records.value_at[begin:stop], records.value_end[begin:stop])
+        found = _decoded(decoders, held, records.value_at[begin:stop], records.value_end[begin:stop])
         if found is None:
             return None
         parts.append(found.readings)
@@ -59,8 +65,9 @@ def decode_values(records: Records) -> Decoded | None:
     return Decoded(parts[0] if len(parts) == 1 else pa.concat_batches(parts), np.concatenate(owners))
 
 
-def _decoded(held: Bytes, at: Ints, end: Ints) -> Decoded | None:
-    for decode in (_of_json_lines, _of_columns):
+def _decoded(decoders: Iterable[_Decoder], held: Bytes, at: Ints, end: Ints) -> Decoded | None:
+    """As the first of these decoders reads the values that does."""
+    for decode in decoders:
         try:
             found = decode(held, at, end)
         except (PoisonMessage, *UNREADABLE_JSON):
