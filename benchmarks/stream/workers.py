@@ -1,4 +1,7 @@
-"""The workers of a run: real worker processes on a broker and a lake of their own, with what they cost."""
+"""The workers of a run: real worker processes on a broker and a lake of their own, with what they cost.
+
+Beside them goes the lake's upkeep, as in a service: how many files a table has is part of what a commit costs.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -18,6 +23,7 @@ import psutil
 from contenders import ROOT
 
 from infra.settings import Settings
+from storage.lake.upkeep import LakeUpkeep
 
 READY_SECONDS = 120.0
 COMMIT = re.compile(r"committed (\d+) windows, .* in (\d+) ms")
@@ -90,9 +96,25 @@ def running(home: Path, bootstrap: str, topic: str, setup: Setup) -> Iterator[tu
             command = [sys.executable, "-m", "infra.cli.main", "stream", "run", "--member", f"worker-{number}"]
             with log.open("w") as output:
                 workers.processes.append(subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output))
-        yield workers, settings
+        with kept_up(settings):
+            yield workers, settings
     finally:
         for process in workers.processes:
             process.terminate()
         for process in workers.processes:
             process.wait(60)
+
+
+@contextmanager
+def kept_up(settings: Settings) -> Iterator[None]:
+    """The service's upkeep of the lake, of which no job and no schedule needs a past."""
+    every, retention = timedelta(seconds=settings.lake_upkeep_seconds), timedelta(hours=settings.lake_retention_hours)
+    upkeep = LakeUpkeep(settings.paths.lake, dict, every=every, retention=retention)
+    stop = threading.Event()
+    beside = threading.Thread(target=upkeep.serve, args=(stop,), name="upkeep", daemon=True)
+    beside.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beside.join(60)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 def stream_worker(settings: Settings, *, member: str, web_port: int | None, step: Listener = unheard) -> None:
     """Be the stream worker until told to stop; does not return. `step` is told each step of its commits."""
+    from ingestion.stream.lean_process import become_lean
+
+    become_lean()  # before the lake is loaded
     from ingestion.kafka.dead_letters import KafkaDeadLetterQueue
     from ingestion.pipeline import Pipeline
     from ingestion.stream.app import run

@@ -98,6 +98,9 @@ def stream_worker(settings: Settings, definition: StreamDefinition, *, member: s
 
     Raises InvalidInput, before anything is made, where the topic is missing or the lake does not fit.
     """
+    from ingestion.stream.lean_process import become_lean
+
+    become_lean()  # before the lake is loaded
     from infra.wiring.broker import kafka_bootstrap
     from ingestion.pipeline import Pipeline
     from ingestion.stream.app import run

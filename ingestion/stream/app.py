@@ -18,7 +18,6 @@ from yarl import URL
 from ingestion.pipeline import Pipeline
 from ingestion.settings import StreamSettings
 from ingestion.stream import compression, fetching
-from ingestion.stream.lean_process import become_lean
 from ingestion.stream.transport import BatchHandler, BatchTransport
 
 LARGEST_PARTITION_FETCH = 2 * 1024 * 1024
@@ -108,9 +107,10 @@ def run(
 ) -> None:
     """Run the worker until it is told to stop (SIGTERM, SIGINT) or fails; does not return.
 
+    The process should be lean by then (`ingestion.stream.lean_process`): that comes before the lake is loaded.
+
     `readiness` is written after the first assignment, once the lake's positions have been sought.
     """
-    become_lean()
     readiness.unlink(missing_ok=True)
     data_folder.mkdir(parents=True, exist_ok=True)
 

@@ -6,6 +6,7 @@ Many workers may run on a small machine.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -17,6 +18,15 @@ SWITCH_SECONDS = 0.0005
 
 KEPT_BYTES = 64 * 1024 * 1024
 """Freed memory that the process keeps for its next fetch, at most: what two of them take, decoded."""
+
+LAKE_MEMORY = "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0"
+"""How delta-rs deals with memory, in the words of its own allocator.
+
+Each commit takes megabytes for a moment. Left alone, its threads do so in several places a core, each of which keeps
+what it took for some seconds: memory grows with the commits, although nothing of them is held.
+"""
+
+_LAKE_MEMORY_VARIABLE = "_RJEM_MALLOC_CONF"
 
 # of glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -36,7 +46,10 @@ class _Without(MetaPathFinder):
 
 
 def become_lean() -> None:
-    """To be called once, by a process that is nothing but a worker."""
+    """To be called once, by a process that is nothing but a worker, before it loads anything of the lake."""
+    # read when the library is loaded; what the user has set comes last, and so wins
+    given = os.environ.get(_LAKE_MEMORY_VARIABLE)
+    os.environ[_LAKE_MEMORY_VARIABLE] = f"{LAKE_MEMORY},{given}" if given else LAKE_MEMORY
     # the first pa.array() of a list imports pandas if it can: half a second and 50 MB, for nothing
     sys.meta_path.insert(0, _Without("pandas"))
     sys.setswitchinterval(SWITCH_SECONDS)

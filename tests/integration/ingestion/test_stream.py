@@ -210,11 +210,15 @@ def test_late_readings_correct_their_window_and_a_killed_worker_publishes_it_onc
     assert sum(held.counters.corrections for held in progress.values()) == 1
 
 
-def test_a_worker_stops_cleanly_when_told_to(new_stack: NewStack) -> None:
+def test_a_worker_stops_cleanly_when_told_to(new_stack: NewStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_RJEM_MALLOC_CONF", "stats_print:true")
     stack = new_stack()
     worker = stack.start("--port", str(free_port()))
     stack.wait_ready(worker)
     assert stack.stop(worker) == 0
+    # delta-rs says at its end by which options it lived: it was loaded after they had been set
+    assert "opt.narenas: 1\n" in stack.log
+    assert "opt.dirty_decay_ms: 0" in stack.log
 
 
 def test_a_worker_that_was_overtaken_dies_without_writing(new_stack: NewStack) -> None:
