@@ -21,23 +21,26 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from ingestion.arrow_columns import NULLABLE_SCHEMA
+from ingestion.codec import UNREADABLE_JSON
 from ingestion.written_times import usual_times
 
 Bytes = npt.NDArray[np.uint8]
 
 _TEXTS = ("machine_id", "sensor_id", "unit")
+_NUMBERS = ("value", "sequence")
 _REQUIRED = {"machine_id", "sensor_id", "event_time", "value"}
 _LONGEST_FIRST_LINE = 4096
 _BLOCK_BYTES = 1024 * 1024
 """What is parted at a time: with more, cells leave the processor's cache before they become columns."""
 
 _CELL = re.compile(
-    rb'(?P<before>[ \t]*(?P<open>\{)?[ \t]*"(?P<name>[a-z_]+)"[ \t]*:[ \t]*)'
+    rb'(?P<before>[ \t]*(?P<open>\{)?[ \t]*"(?P<name>[ !#-\[\]-~]+)"[ \t]*:[ \t]*)'
     rb'(?:"(?:[^"\\]|\\.)*"|[^" \t{}]+)'
     rb"(?P<after>[ \t]*(?P<close>\})?[ \t]*)"
 )
 _IN_NUMBERS = np.isin(np.arange(256), list(b"0123456789.eE+-"))
-_decoder = msgspec.json.Decoder(list[str | None])
+_texts_decoder = msgspec.json.Decoder(list[str | None])
+_any_decoder = msgspec.json.Decoder(list[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def columns_of_lines(lines: Bytes) -> pa.RecordBatch | None:
     try:
         table = _parted(lines, [cell.name for cell in cells])
         columns = {cell.name: _values(cell, table.column(cell.name)) for cell in cells}
-    except (pa.ArrowInvalid, msgspec.DecodeError):
+    except (pa.ArrowInvalid, *UNREADABLE_JSON):
         return None
     if any(column is None for column in columns.values()):
         return None
@@ -81,7 +84,7 @@ def _layout(lines: Bytes) -> Sequence[_Cell] | None:
         before, after = found["before"] + quote, quote + found["after"]
         cells.append(_Cell(found["name"].decode(), before.decode(), after.decode()))
     names = {cell.name for cell in cells}
-    if len(names) < len(cells) or not _REQUIRED <= names <= set(NULLABLE_SCHEMA.names):
+    if len(names) < len(cells) or not names >= _REQUIRED:
         return None
     return cells
 
@@ -94,7 +97,7 @@ def _parted(lines: Bytes, names: Sequence[str]) -> pa.Table:
         read_options=csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, column_names=names),
         parse_options=csv.ParseOptions(delimiter=",", quote_char=False, double_quote=False, ignore_empty_lines=False),
         convert_options=csv.ConvertOptions(
-            column_types={name: distinct if name in (*_TEXTS, "event_time") else text for name in names},
+            column_types={name: text if name in _NUMBERS else distinct for name in names},
             null_values=[],
         ),
     )
@@ -102,30 +105,29 @@ def _parted(lines: Bytes, names: Sequence[str]) -> pa.Table:
 
 
 def _values(cell: _Cell, column: Any) -> Any | None:
+    """What a column's cells hold; None where they are not all alike, or not as they should be."""
     column = column.chunk(0)
-    if cell.name in _TEXTS:
-        coded = _coded(cell, column)
-        return coded.cast(pa.string()) if coded is not None and cell.name == "unit" else coded
-    if cell.name == "event_time":
-        texts = _inner(cell, column.dictionary)
-        times = None if texts is None else usual_times(texts)
-        return None if times is None else times.take(column.indices)
-    return _numbers(cell, column)
-
-
-def _coded(cell: _Cell, column: Any) -> Any | None:
-    """As the decoder of JSON reads each distinct one."""
-    written = _inner(cell, column.dictionary)
+    written = _inner(cell, column if cell.name in _NUMBERS else column.dictionary)
     if written is None:
         return None
-    texts = _decoder.decode(f"[{','.join(written.to_pylist())}]")
-    if len(texts) != len(written) or (None in texts and cell.name in _REQUIRED):
+    if cell.name in _NUMBERS:
+        return _numbers(cell.name, written)
+    if cell.name == "event_time":
+        times = usual_times(written)
+        return None if times is None else times.take(column.indices)
+    decoder = _texts_decoder if cell.name in _TEXTS else _any_decoder
+    distinct = decoder.decode(f"[{','.join(written.to_pylist())}]")
+    if len(distinct) != len(written) or (None in distinct and cell.name in _REQUIRED):
         return None
+    return _coded(distinct, column.indices, cell.name) if cell.name in _TEXTS else column
+
+
+def _coded(texts: Sequence[str | None], indices: Any, name: str) -> Any:
     coded = pa.array(texts, pa.string()).dictionary_encode()
-    if len(coded.dictionary) == len(written):
-        return pa.DictionaryArray.from_arrays(column.indices, coded.dictionary)
-    # one text may be written in several ways
-    return pa.DictionaryArray.from_arrays(coded.indices.take(column.indices), coded.dictionary)
+    if len(coded.dictionary) < len(texts):  # one of them is written in several ways, or is null
+        indices = coded.indices.take(indices)
+    found = pa.DictionaryArray.from_arrays(indices, coded.dictionary)
+    return found.cast(pa.string()) if name == "unit" else found
 
 
 def _inner(cell: _Cell, column: Any) -> Any | None:
@@ -141,13 +143,10 @@ def _inner(cell: _Cell, column: Any) -> Any | None:
     return pc.utf8_slice_codeunits(column, len(cell.before), -len(cell.after) or None)
 
 
-def _numbers(cell: _Cell, column: Any) -> Any | None:
+def _numbers(name: str, texts: Any) -> Any | None:
     """Numbers as JSON has them: Arrow reads more than those. Raises ArrowInvalid where it is none for Arrow, either."""
-    texts = _inner(cell, column)
-    if texts is None:
-        return None
-    kind = NULLABLE_SCHEMA.field(cell.name).type
-    if cell.name not in _REQUIRED and pc.all(pc.equal(texts, "null")).as_py():
+    kind = NULLABLE_SCHEMA.field(name).type
+    if name not in _REQUIRED and pc.all(pc.equal(texts, "null")).as_py():
         return pa.nulls(len(texts), kind)
     bounds = np.frombuffer(texts.buffers()[1], np.int32)[: len(texts) + 1]
     held = np.frombuffer(texts.buffers()[2], np.uint8)[: bounds[-1]]

@@ -17,14 +17,23 @@ from ingestion.uniform_lines import columns_of_lines
 from tests.effort import examples
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
-NAMES = ["machine_id", "sensor_id", "event_time", "value", "unit", "sequence"]
+NAMES = ["x", "machine_id", "sensor_id", "event_time", "value", "unit", "sequence"]
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters=",\r\n"), max_size=6)
 ids = texts.flatmap(lambda text: st.sampled_from([json.dumps(text), json.dumps(text, ensure_ascii=False)]))
 times = st.integers(0, 10**9).map(lambda us: json.dumps(f"{BEGIN + timedelta(microseconds=us):%Y-%m-%dT%H:%M:%S.%f}Z"))
 floats = st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-(10**30), 10**30).map(str))
 integers = st.integers(-(2**63), 2**63 - 1).map(str)
-good = {"machine_id": ids, "sensor_id": ids, "event_time": times, "value": floats, "unit": ids, "sequence": integers}
+anything = st.one_of(ids, floats, integers, st.sampled_from(["true", "null", "[]", "{}"]))
+good = {
+    "x": anything,
+    "machine_id": ids,
+    "sensor_id": ids,
+    "event_time": times,
+    "value": floats,
+    "unit": ids,
+    "sequence": integers,
+}
 signs = st.text(alphabet="00123456789...eE+-xXpPdDfinaN_'", min_size=1, max_size=6)
 odd = st.one_of(
     signs,
@@ -46,7 +55,7 @@ blank = st.sampled_from(["", "", " ", "\t", "  "])
 @st.composite
 def same_fields(draw: st.DrawFn, *, hostile: bool) -> bytes:
     """Lines with the same fields in one order, one way of blanks for each; hostile: with cells that are otherwise."""
-    left_out = draw(st.sets(st.sampled_from(["unit", "sequence"])))
+    left_out = draw(st.sets(st.sampled_from(["x", "unit", "sequence"])))
     names = draw(st.permutations([name for name in NAMES if name not in left_out]))
     around = {name: [draw(blank) for _ in range(4)] for name in names}
     lines = []

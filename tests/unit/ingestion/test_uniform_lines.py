@@ -94,7 +94,6 @@ def test_what_is_written_in_another_way_is_left_to_the_decoder(odd: bytes) -> No
         b"",
         b"{}",
         GOOD[:-1],
-        GOOD.replace(b'"unit":"C"', b'"x":"C"'),
         GOOD.replace(b'"unit":"C"', b'"value":1.5'),
         GOOD.replace(b',"value":1.5', b""),
         GOOD.replace(b'"C"', b'{"a":1}'),
@@ -115,6 +114,16 @@ def test_a_text_that_is_written_in_two_ways_is_one() -> None:
     assert found is not None
     assert found.column("machine_id").to_pylist() == ["m"] * 3
     assert found.column("machine_id").dictionary.to_pylist() == ["m"]
+
+
+def test_other_fields_are_passed_over_but_have_to_be_json() -> None:
+    more = GOOD.replace(b'"unit"', b'"site":"a","Is-On":true,"unit"')
+    found = columns_of_lines(np.frombuffer(b"\n".join([more, more.replace(b"true", b"-1.5")]), np.uint8))
+    assert found is not None
+    assert found.cast(NULLABLE_SCHEMA).equals(columns_of([decode_json(more)] * 2))
+    for odd in (b"", b"NaN", b"tru", b"[1", b'"a', b"\xff", b"01", b"[" * 5000 + b"]" * 5000):
+        assert read(more, more.replace(b"true", odd)) is None
+        assert read(more.replace(b"true", odd), more.replace(b"true", odd)) is None
 
 
 def test_null_where_it_may_be() -> None:
