@@ -55,14 +55,18 @@ class AlertLoop:
 
     def serve(self, stop: threading.Event) -> None:
         """Until the event is set."""
-        # an evaluation of before this call may have ended in the middle of a step
-        self._watched = {}
         pause = 0.0
-        while not stop.wait(pause):
-            began = time.monotonic()
-            more = self.round()
-            rest = min((time.monotonic() - began) * REST_SHARE, LONGEST_REST_SECONDS)
-            pause = rest if more else max(rest, POLL_SECONDS)
+        try:
+            while not stop.wait(pause):
+                began = time.monotonic()
+                more = self.round()
+                rest = min((time.monotonic() - began) * REST_SHARE, LONGEST_REST_SECONDS)
+                pause = rest if more else max(rest, POLL_SECONDS)
+        finally:
+            for watched in self._watched.values():
+                self._drop(watched)
+            # an evaluation may have ended in the middle of a step: the next call begins with another
+            self._watched = {}
 
     def round(self) -> bool:
         """Each stream once; whether one of them has more to do. One that fails does not hold up the others."""

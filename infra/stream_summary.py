@@ -25,22 +25,19 @@ Ends = Callable[[str], Mapping[int, int]]
 """The next offset to be written to a topic, by partition. Raises IngestionError."""
 
 
-def summaries(settings: Settings, ends: Ends | None = None) -> list[dict[str, object]]:
+def summaries(settings: Settings, ends: Ends) -> list[dict[str, object]]:
     """A row a stream, the built-in one first.
 
     Of each: name, state (of the worker), topic, table, rows (in it), lag (messages; None where the broker is away),
     watermark (the greatest), last_commit_at, open_windows, dead_letters (refused so far), problem (with its
     definition, or None), description.
-
-    ends  for who asks often, and keeps its connections
     """
     from infra.stream_definitions import StreamDefinitions
-    from infra.wiring import broker, built_in_stream, defined_streams
+    from infra.wiring import built_in_stream, defined_streams
     from storage.lake.tables import WINDOWS
     from storage.queries.lake import snapshot
 
     home = settings.paths
-    ends = ends or (lambda topic: broker.topic_ends(settings, topic)())
     rows: list[dict[str, object]] = [
         _row(
             settings,

@@ -155,8 +155,11 @@ def reset_command(name: str, file: Path | None, yes: bool, limit: float) -> None
 def list_command(answer: Answer) -> None:
     """The built-in stream and the defined ones: state of the worker, rows, lag, watermark."""
     from infra.stream_summary import summaries
+    from infra.wiring.broker import topic_ends
 
-    rows = summaries(Settings())
+    settings = Settings()
+    with topic_ends(settings) as ends:
+        rows = summaries(settings, ends)
     problems = {str(row["name"]): str(row["problem"]) for row in rows if row["problem"]}
 
     def lines() -> Iterator[str]:

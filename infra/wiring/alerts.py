@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,27 +10,30 @@ from typing import TYPE_CHECKING
 from infra.settings import Settings
 
 if TYPE_CHECKING:
-    from infra.alert_loop import AlertLoop
+    from infra.stream_summary import Ends
     from ingestion.alerts.evaluator import AlertedStream
     from ingestion.alerts.ports import AlertStep
     from ingestion.alerts.runner import AlertRunner
 
 
-def alert_loop(settings: Settings) -> AlertLoop:
-    """The evaluation of all streams' alerts, for the service."""
+def serve_alerts(settings: Settings, stop: threading.Event) -> None:
+    """Evaluate all streams' alerts until the event is set, for the service."""
     from infra.alert_loop import AlertLoop
     from infra.alert_rules import AlertRules
+    from infra.wiring.broker import topic_ends
     from storage.lake.alerts import known_streams
 
-    rules = AlertRules(settings)
     state = settings.paths.stream_state
-    return AlertLoop(rules.all, lambda: known_streams(state), lambda stream: alert_runner(settings, stream))
+    with topic_ends(settings) as ends:
+        AlertLoop(
+            AlertRules(settings).all, lambda: known_streams(state), lambda stream: alert_runner(settings, stream, ends)
+        ).serve(stop)
 
 
 def alert_runner(
-    settings: Settings, stream: AlertedStream, *, step: Callable[[AlertStep], None] = lambda step: None
+    settings: Settings, stream: AlertedStream, ends: Ends, *, step: Callable[[AlertStep], None] = lambda step: None
 ) -> AlertRunner:
-    """The evaluation of one stream's alerts; `step` is told each step of it."""
+    """The evaluation of one stream's alerts; `ends` tells how long topics are, `step` is told each step of it."""
     from infra.wiring.broker import kafka_bootstrap
     from ingestion.alerts.runner import AlertRunner
     from ingestion.kafka.alert_topic import KafkaAlertTopic
@@ -42,7 +46,7 @@ def alert_runner(
         WindowVersions(home.lake, stream.table),
         LakeAlerts(home.lake, home.stream_state, stream.name, step=step),
         KafkaAlertTopic(kafka_bootstrap(settings), settings.stream.topics.alerts, step=step),
-        quiet=_quiet(settings, stream),
+        quiet=_quiet(settings, stream, ends),
         step=step,
     )
 
@@ -57,10 +61,10 @@ def alerts_needed_from(settings: Settings) -> Mapping[str, int]:
     return needed_versions(settings.paths.lake, {one.name: one.table for one in stored})
 
 
-def _quiet(settings: Settings, stream: AlertedStream) -> Callable[[], Collection[int]]:
+def _quiet(settings: Settings, stream: AlertedStream, ends_of: Ends) -> Callable[[], Collection[int]]:
     """Partitions of which the stream has committed everything that the broker holds. Empty where it cannot be told."""
     from infra.stream_definitions import StreamDefinitions
-    from infra.wiring import broker, built_in_stream, defined_streams
+    from infra.wiring import built_in_stream, defined_streams
     from ingestion.errors import IngestionError
     from scoring.errors import ScoringError
 
@@ -69,12 +73,11 @@ def _quiet(settings: Settings, stream: AlertedStream) -> Callable[[], Collection
     else:
         definition = StreamDefinitions(settings).get(stream.name)
         topic, progress_now = definition.topic, partial(defined_streams.stream_progress, settings, definition)
-    ends_now = broker.topic_ends(settings, topic)
 
     def quiet() -> Collection[int]:
         try:
             # the ends first: what comes after them is not asked for
-            ends, progress = ends_now(), progress_now()
+            ends, progress = ends_of(topic), progress_now()
         except (IngestionError, ScoringError):
             return ()
         return [number for number, end in ends.items() if number in progress and progress[number].next_offset >= end]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from infra.settings import Settings
-from infra.wiring.broker import stream_rows, topic_ends
+from infra.wiring.broker import topic_ends
 from infra.wiring.built_in_stream import stream_progress
 from infra.wiring.engines import engines
 from infra.wiring.job_data import input_reader, sinks
@@ -30,7 +31,8 @@ def service_parts(settings: Settings) -> ServiceParts:
     from infra.api.parts import Loop, ServiceParts
     from infra.api.stream_look import StreamLook
     from infra.letters import open_letters
-    from infra.wiring.alerts import alert_loop
+    from infra.stream_summary import summaries
+    from infra.wiring.alerts import serve_alerts
     from scoring.clock import SystemClock
     from scoring.datastore import DEFAULT_DATASTORE
     from scoring.runner import Patience
@@ -51,6 +53,12 @@ def service_parts(settings: Settings) -> ServiceParts:
     assets, stores, named = asset_store(settings), datastores(settings), references(settings)
     # a killed service's jobs wait as long as this for the next one; two lost renewals do no harm
     working = engines(settings, patience=Patience(lease=timedelta(seconds=15)))
+    topic, ends = settings.stream.topics.readings, topic_ends(settings)
+
+    def close() -> None:
+        ends.close()
+        working.close()
+
     return ServiceParts(
         catalog=catalog(settings),
         assets=assets,
@@ -70,17 +78,17 @@ def service_parts(settings: Settings) -> ServiceParts:
         jobs_folder=settings.paths.jobs,
         stream=StreamLook(
             lambda: stream_progress(settings),
-            topic_ends(settings),
-            topic=settings.stream.topics.readings,
+            lambda: ends(topic),
+            topic=topic,
             open_letters=open_letters(settings),
-            streams=stream_rows(settings),
+            streams=lambda: summaries(settings, ends),
         ),
         ping=ping,
         fleet=working.fleet,
         wake=working.wake,
         loops=[
             *(Loop(name=name, run=run) for name, run in working.loops.items()),
-            Loop(name="alerts", run=alert_loop(settings).serve),
+            Loop(name="alerts", run=partial(serve_alerts, settings)),
         ],
-        close=working.close,
+        close=close,
     )

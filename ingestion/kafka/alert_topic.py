@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from ingestion.alerts.ports import AlertStep, Row
 from ingestion.errors import TryAgain
+from ingestion.kafka.connection import connected
 from ingestion.kafka.dead_letters import letter_producer
 from ingestion.kafka.topics import translated
 
@@ -46,8 +47,10 @@ class KafkaAlertTopic:
         consumer: KafkaConsumer | None = None
         with translated(f"kafka at {self._bootstrap} did not show the newest alerts"):
             try:
-                consumer = KafkaConsumer(
-                    bootstrap_servers=self._bootstrap.split(","),
+                consumer = connected(
+                    KafkaConsumer,
+                    self._bootstrap,
+                    limit=self._limit,
                     client_id="tidemill-alerts",
                     enable_auto_commit=False,
                     request_timeout_ms=self._milliseconds,

@@ -25,6 +25,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from ingestion.counted_letters import REPLAY_OF
 from ingestion.errors import TryAgain
 from ingestion.intake import DeadLetter
+from ingestion.kafka.connection import connected
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
 from ingestion.steps import Listener, unheard
 
@@ -109,8 +110,10 @@ class KafkaDeadLetterQueue:
 
     def _look_up(self, partitions: Sequence[int]) -> dict[int, _Place | None]:
         """Of each partition, the greatest place among its newest letters."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._bootstrap.split(","),
+        consumer = connected(
+            KafkaConsumer,
+            self._bootstrap,
+            limit=self._limit,
             client_id="tidemill-dead-letters",
             enable_auto_commit=False,
             max_partition_fetch_bytes=3 * MAX_MESSAGE_BYTES,
@@ -181,8 +184,10 @@ class KafkaDeadLetterQueue:
 def letter_producer(bootstrap: str, client_id: str, limit: timedelta) -> KafkaProducer:
     """For single messages that must arrive once: idempotent, acknowledged by all, or refused within `limit`."""
     milliseconds = int(limit.total_seconds() * 1000)
-    return KafkaProducer(
-        bootstrap_servers=bootstrap.split(","),
+    return connected(
+        KafkaProducer,
+        bootstrap,
+        limit=limit,
         client_id=client_id,
         enable_idempotence=True,
         acks="all",

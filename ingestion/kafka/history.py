@@ -12,6 +12,7 @@ from ingestion.backfill.reads import Kept
 from ingestion.checkpoint import from_microseconds
 from ingestion.codec import EPOCH
 from ingestion.errors import InvalidInput, TryAgain
+from ingestion.kafka.connection import connected
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
 from ingestion.records import Record
 
@@ -66,8 +67,10 @@ class KafkaHistory:
 
     def _reader(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=self._bootstrap.split(","),
+            self._consumer = connected(
+                KafkaConsumer,
+                self._bootstrap,
+                limit=self._limit,
                 client_id="tidemill-backfill",
                 enable_auto_commit=False,
                 auto_offset_reset="none",

@@ -10,6 +10,7 @@ from kafka.partitioner.default import murmur2
 
 from ingestion.counted_letters import LetterId, replay_header
 from ingestion.errors import InvalidInput, TryAgain
+from ingestion.kafka.connection import connected
 from ingestion.kafka.dead_letters import letter_producer
 from ingestion.kafka.history import messages_between
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
@@ -115,8 +116,10 @@ class KafkaLetterTopic:
 
     def _reader(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=self._bootstrap.split(","),
+            self._consumer = connected(
+                KafkaConsumer,
+                self._bootstrap,
+                limit=self._limit,
                 client_id="tidemill-letters",
                 enable_auto_commit=False,
                 max_partition_fetch_bytes=3 * MAX_MESSAGE_BYTES,

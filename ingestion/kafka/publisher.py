@@ -15,6 +15,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 from ingestion.encoding import Encoding
 from ingestion.errors import InvalidInput, TryAgain
 from ingestion.json_batches import ENCODERS, encode_readings
+from ingestion.kafka.connection import connected
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES, translated
 from ingestion.reading import by_machine
 
@@ -56,8 +57,10 @@ class KafkaReadingPublisher:
         linger_ms = round(linger.total_seconds() * 1000)
         connect_ms = round(connect_limit.total_seconds() * 1000)
         with translated(f"kafka at {bootstrap} did not answer within {connect_limit.total_seconds():g} s"):
-            self._producer = KafkaProducer(
-                bootstrap_servers=bootstrap.split(","),
+            self._producer = connected(
+                KafkaProducer,
+                bootstrap,
+                limit=connect_limit,
                 client_id="tidemill-publisher",
                 enable_idempotence=True,
                 acks="all",
@@ -65,7 +68,6 @@ class KafkaReadingPublisher:
                 delivery_timeout_ms=outage_ms,
                 # within the outage limit there must be time for an answer that never comes, and for another try
                 request_timeout_ms=max(1, min(30_000, (outage_ms - linger_ms) // 2)),
-                bootstrap_timeout_ms=connect_ms,
                 max_block_ms=connect_ms,
                 linger_ms=linger_ms,
                 batch_size=512 * 1024,

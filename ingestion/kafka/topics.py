@@ -19,6 +19,7 @@ from kafka.admin import OffsetSpec as Spec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from ingestion.errors import InvalidInput, TryAgain
+from ingestion.kafka.connection import connected
 from ingestion.settings import TopicSettings
 
 MAX_MESSAGE_BYTES = 12_000_000
@@ -103,11 +104,12 @@ class TopicAdmin:
         self._bootstrap = bootstrap
         self._limit_ms = _milliseconds(limit)
         with self._asking("a connection"):
-            self._client = KafkaAdminClient(
-                bootstrap_servers=bootstrap.split(","),
+            self._client = connected(
+                KafkaAdminClient,
+                bootstrap,
+                limit=limit,
                 client_id="tidemill-topics",
                 request_timeout_ms=self._limit_ms,
-                bootstrap_timeout_ms=self._limit_ms,
                 reconnect_backoff_max_ms=1000,
             )
 
@@ -254,11 +256,12 @@ def wait_for_broker(bootstrap: str, limit: timedelta) -> None:
 
 
 def _probe(bootstrap: str, limit: timedelta) -> None:
-    client = KafkaAdminClient(
-        bootstrap_servers=bootstrap.split(","),
+    client = connected(
+        KafkaAdminClient,
+        bootstrap,
+        limit=limit,
         client_id="tidemill-probe",
         request_timeout_ms=_milliseconds(limit),
-        bootstrap_timeout_ms=_milliseconds(limit),
     )
     try:
         cluster = client.describe_cluster()

@@ -36,6 +36,7 @@ LIFE = textwrap.dedent(
     import os, signal, sys
     from infra.alert_rules import AlertRules
     from infra.wiring.alerts import alert_runner
+    from infra.wiring.broker import topic_ends
     from infra.settings import Settings
     from ingestion.alerts import runner
 
@@ -51,7 +52,7 @@ LIFE = textwrap.dedent(
 
     settings = Settings()
     (stored,) = AlertRules(settings).all()
-    mine = alert_runner(settings, stored.stream, step=step)
+    mine = alert_runner(settings, stored.stream, topic_ends(settings), step=step)
     while mine.round():
         pass
     """

@@ -18,6 +18,7 @@ from infra.devstack.postgres import PostgresServer
 from infra.home import Home
 from infra.settings import Settings
 from infra.stream_summary import summaries
+from infra.wiring.broker import topic_ends
 from tests.integration.devstack.test_stack import pids, status, tidemill, wait_for
 
 pytestmark = pytest.mark.stack
@@ -43,7 +44,9 @@ def done(home: Path, *arguments: str) -> str:
 
 def listed(home: Path) -> dict[str, dict[str, Any]]:
     """What `stream list` prints, without the seconds that starting an interpreter costs."""
-    return {str(row["name"]): row for row in summaries(Settings(home=home))}
+    settings = Settings(home=home)
+    with topic_ends(settings) as ends:
+        return {str(row["name"]): row for row in summaries(settings, ends)}
 
 
 def part(home: Path, name: str) -> dict[str, Any] | None:
