@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -51,13 +51,15 @@ def run_command(file: Path | None, port: int | None, member: str) -> None:
 
 @stream.command("check")
 @click.argument("files", nargs=-1, required=True, type=_FILE)
-def check_command(files: tuple[Path, ...]) -> None:
+@answering
+def check_command(answer: Answer, files: tuple[Path, ...]) -> None:
     """Say all that is wrong with definitions, line by line. Needs no stack. Exit code 2 where something is."""
     from infra.stream_definitions import read_all
     from ingestion.errors import InvalidInput
     from scoring import errors as scoring_errors
 
     wrong: list[str] = []
+    rows: list[dict[str, Any]] = []
     seen: dict[str, Path] = {}
     for file in files:
         try:
@@ -70,7 +72,14 @@ def check_command(files: tuple[Path, ...]) -> None:
                 if taken in seen and (seen[taken] != file or len(given) > 1):
                     wrong.append(f"{file}:1: {taken} is that of {seen[taken]}, too; name another")
                 seen[taken] = file
-            print(f"{file}: stream {found.name}, table {found.table}, columns {', '.join(found.shape.schema.names)}")
+            columns = found.shape.schema.names
+            rows.append({"file": file, "name": found.name, "table": found.table, "columns": columns})
+
+    def lines() -> Iterator[str]:
+        for row in rows:
+            yield f"{row['file']}: stream {row['name']}, table {row['table']}, columns {', '.join(row['columns'])}"
+
+    answer.show(rows, lines)
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
     if wrong:
@@ -80,7 +89,8 @@ def check_command(files: tuple[Path, ...]) -> None:
 @stream.command("create")
 @click.option("-f", "--file", required=True, type=_FILE, help="The definition (YAML), or a Python file of some.")
 @_wait
-def create_command(file: Path, limit: float) -> None:
+@answering
+def create_command(answer: Answer, file: Path, limit: float) -> None:
     """Check definitions and put them into the home: a running stack starts their workers, and restarts no other.
 
     A definition of a name that is there takes its place where it may go on from the other's windows.
@@ -101,8 +111,11 @@ def create_command(file: Path, limit: float) -> None:
         if not definitions.store(one.definition, one.content):
             note(f"stream {name} is defined so already")
             before[name] = None
-    for name, pid in before.items():
-        _await_worker(settings, name, pid, limit)
+    rows = [
+        _stored_row(one.definition, is_ready=_await_worker(settings, name, before[name], limit))
+        for name, one in {one.definition.name: one for one in given}.items()
+    ]
+    answer.show(rows, tuple)
 
 
 @stream.command("delete")
@@ -126,7 +139,8 @@ def delete_command(name: str, yes: bool, limit: float) -> None:
 @click.option("-f", "--file", type=_FILE, help="The definition to begin afresh with; default the stored one.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @_wait
-def reset_command(name: str, file: Path | None, yes: bool, limit: float) -> None:
+@answering
+def reset_command(answer: Answer, name: str, file: Path | None, yes: bool, limit: float) -> None:
     """Delete all rows and the position of a stream, and begin afresh with what its topic still has."""
     from infra.stream_definitions import StreamDefinitions
     from infra.wiring import defined_streams
@@ -147,7 +161,8 @@ def reset_command(name: str, file: Path | None, yes: bool, limit: float) -> None
         if is_stored or file is not None:
             definitions.store(definition, given.content)
     note(f"stream {name} begins afresh; deleted: {', '.join(sorted(gone)) or 'nothing, there were no rows'}")
-    _await_worker(settings, name, None, limit)
+    is_ready = _await_worker(settings, name, None, limit)
+    answer.show({**_stored_row(definition, is_ready=is_ready), "deleted": sorted(gone)}, tuple)
 
 
 @stream.command("list")
@@ -200,6 +215,16 @@ def show_command(answer: Answer, name: str | None) -> None:
     answer.show(rows, lines)
 
 
+def _stored_row(definition: StreamDefinition, *, is_ready: bool) -> dict[str, object]:
+    return {
+        "name": definition.name,
+        "state": "ready" if is_ready else "stopped",
+        "topic": definition.topic,
+        "table": definition.table,
+        "description": definition.description,
+    }
+
+
 def _progress_row(partition: int, progress: Progress) -> dict[str, object]:
     counters = progress.counters
     return {
@@ -247,14 +272,16 @@ def _pid(settings: Settings, name: str) -> int | None:
     return found.process.pid if found is not None and found.process is not None else None
 
 
-def _await_worker(settings: Settings, name: str, before: int | None, limit: float) -> None:
-    """Until the stack's worker of the stream is ready, where a stack runs."""
+def _await_worker(settings: Settings, name: str, before: int | None, limit: float) -> bool:
+    """Until the stack's worker of the stream is ready; False where no stack runs."""
     from infra.stream_summary import await_worker
 
-    if await_worker(settings.paths, name, before=before, limit=limit):
+    is_ready = await_worker(settings.paths, name, before=before, limit=limit)
+    if is_ready:
         note(f"stream {name} runs")
     else:
         note(f"stream {name} is defined; no stack runs in {settings.paths.root}, `tidemill up` starts its worker")
+    return is_ready
 
 
 def _await_end(settings: Settings, name: str, limit: float) -> None:

@@ -45,6 +45,34 @@ def test_check_tells_the_columns_of_what_is_sound(home: Path, tmp_path: Path) ->
     assert "s.yml: stream small, table small, columns machine_id, sensor_id, window_start, window_end" in done.stdout
 
 
+def test_check_tells_what_is_sound_as_data_beside_what_is_wrong(home: Path, tmp_path: Path) -> None:
+    sound, wrong = a_file(tmp_path), a_file(tmp_path, "wrong.yml", tabel="small")
+    done = invoked(home, "check", sound, wrong, "-o", "json")
+    assert done.exit_code == 2
+    assert "tabel: unknown key" in done.stderr
+    (first,) = json.loads(done.stdout)
+    assert (first["file"], first["name"], first["table"]) == (sound, "small", "small")
+    assert first["columns"][:2] == ["machine_id", "sensor_id"]
+    assert invoked(home, "check", sound, "--query", "[].name", "-o", "tsv").stdout == "small\n"
+
+
+def test_create_and_reset_tell_what_they_did_as_data(home: Path, tmp_path: Path) -> None:
+    file = a_file(tmp_path, description="mine")
+    row = {"name": "small", "state": "stopped", "topic": "sensor-readings", "table": "small", "description": "mine"}
+    created = invoked(home, "create", "-f", file, "-o", "json")
+    assert (created.exit_code, json.loads(created.stdout)) == (0, [row]), created.output
+    assert invoked(home, "create", "-f", file).stdout == ""
+    assert yaml.safe_load(invoked(home, "create", "-f", file, "-o", "yaml").stdout) == [row]
+    again = invoked(home, "reset", "small", "--yes", "-o", "json")
+    assert (again.exit_code, json.loads(again.stdout)) == (0, row | {"deleted": []}), again.output
+
+
+def test_a_wrong_query_is_refused_before_anything_is_stored(home: Path, tmp_path: Path) -> None:
+    done = invoked(home, "create", "-f", a_file(tmp_path), "--query", "[")
+    assert done.exit_code != 0
+    assert not (home / "streams" / "small.yml").exists()
+
+
 def test_check_tells_all_that_is_wrong_in_all_files(home: Path, tmp_path: Path) -> None:
     first = a_file(tmp_path, "a.yml", name="A", filter="now() > event_time")
     second = a_file(tmp_path, "b.yml", aggregates={"count": "cont"})
