@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import uuid_utils
 
 from infra.api.job_creation import checked, stored
@@ -29,12 +27,7 @@ def pipeline_deployment(parts: ServiceParts, document: Document) -> PipelineDepl
     spec = parse_pipeline_deployment(document)
     parts.catalog.endpoint(spec.endpoint_name)
     component, of_job = _component(parts, spec)
-    said = spec.settings.settings(continues=True)
-    settings = replace(
-        said,
-        default_compute=said.default_compute or of_job.default_compute,
-        default_datastore=said.default_datastore or of_job.default_datastore,
-    )
+    settings = spec.settings.settings(continues=True).with_defaults_of(of_job)
     run = checked(parts, PipelineJob(component=component, settings=settings))
     assert isinstance(run, PipelineJob)
     return PipelineDeployment(

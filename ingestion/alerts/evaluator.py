@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -52,6 +52,10 @@ class AlertedStream:
         return sorted(wanted.union(*(rule.columns for rule in self.rules)))
 
 
+class _Listening(Protocol):
+    heard_us: int
+
+
 @dataclass(slots=True)
 class _Levels:
     """A threshold or a rate, with the track of each key."""
@@ -60,11 +64,24 @@ class _Levels:
     judge: Judge
     tracks: dict[Key, Track] = field(default_factory=dict)
 
+    def watched(self, *, unheard_since_us: int | None = None) -> list[Key]:
+        return _unheard(self.tracks, unheard_since_us)
+
+    def end(self, key: Key, cause: Cause) -> Iterator[Told]:
+        """Watch the key no longer."""
+        return self.tracks.pop(key).ended(cause, self.judge)
+
 
 @dataclass(slots=True)
 class _Quiet:
     rule: AlertRule
     silences: Silences
+
+    def watched(self, *, unheard_since_us: int | None = None) -> list[Key]:
+        return _unheard(self.silences.keys, unheard_since_us)
+
+    def end(self, key: Key, cause: Cause) -> Iterator[SilenceTold]:
+        return self.silences.end(key, cause)
 
 
 class Evaluator:
@@ -190,13 +207,13 @@ class Evaluator:
                 touched[key] = track
         for key, track in touched.items():
             for told in track.judge(held.judge):
-                yield self._level_alert(held.rule, key, told)
+                yield self._level_alert(held.rule, self._named(key), told)
 
     def _heard(self, held: _Quiet, table: _Rows, committed_us: int) -> Iterator[Alert]:
         for index in table.chosen(held.rule):
             window = Heard(table.starts[index], table.ends[index], table.revisions[index])
             for told in held.silences.hear(table.keys[index], window, table.partitions[index], committed_us):
-                yield self._silence_alert(held.rule, told)
+                yield self._silence_alert(held.rule, self._named(told.key), told)
 
     def _fallen_silent(
         self, partition: int, cause: Cause, reached: Callable[[set[str]], Mapping[str, int]], farthest: int
@@ -204,7 +221,7 @@ class Evaluator:
         for held in self._rules.values():
             if isinstance(held, _Quiet) and farthest >= held.silences.earliest(partition):
                 for told in held.silences.fall_silent(held.silences.overdue(partition, reached), cause):
-                    yield self._silence_alert(held.rule, told)
+                    yield self._silence_alert(held.rule, self._named(told.key), told)
                 held.silences.looked(partition)
 
     def _forgotten(self, before_us: int) -> Iterator[Alert]:
@@ -212,19 +229,11 @@ class Evaluator:
         for progress in self._progress.values():
             progress.forget(before_us)
         for held in self._rules.values():
-            if isinstance(held, _Levels):
-                for key in [key for key, track in held.tracks.items() if track.heard_us < before_us]:
-                    track = held.tracks.pop(key)
-                    for told in track.ended("forgotten", held.judge):
-                        yield self._level_alert(held.rule, key, told)
-            else:
-                for key in [key for key, one in held.silences.keys.items() if one.heard_us < before_us]:
-                    for silence in held.silences.end(key, "forgotten"):
-                        yield self._silence_alert(held.rule, silence)
+            for key in held.watched(unheard_since_us=before_us):
+                yield from self._ended(held, key, "forgotten", self.stream.key)
 
     def _ends(self, plain: Mapping[str, Any], columns: list[str]) -> list[Alert]:
         """Of a rule that is another now, or gone: its alerts that fire end."""
-        found = []
         condition: Threshold | Rate | Silence
         if plain["kind"] == "silence":
             condition = Silence(after=timedelta(microseconds=plain["after_us"]))
@@ -233,46 +242,61 @@ class Evaluator:
         rule = AlertRule(name=plain["name"], condition=condition, severity=plain["severity"])
         held = self._held(rule)
         _fill(held, plain["keys"])
-        if isinstance(held, _Quiet):
-            for key in list(held.silences.keys):
-                for silence in held.silences.end(key, "rule"):
-                    found.append(self._silence_alert(rule, silence, dict(zip(columns, key, strict=True))))
-        else:
-            for key, track in held.tracks.items():
-                for told in track.ended("rule", held.judge):
-                    found.append(self._level_alert(rule, key, told, dict(zip(columns, key, strict=True))))
-        return found
+        return [alert for key in held.watched() for alert in self._ended(held, key, "rule", columns)]
 
-    def _level_alert(
-        self, rule: AlertRule, key: Key, told: Told, named: Mapping[str, str | None] | None = None
-    ) -> Alert:
-        named = named or dict(zip(self.stream.key, key, strict=True))
-        return Alert(
-            stream=self.stream.name,
-            rule=rule.name,
-            severity=rule.severity,
-            state=told.state,
-            cause=told.cause,
-            key=named,
+    def _ended(self, held: _Levels | _Quiet, key: Key, cause: Cause, columns: Sequence[str]) -> Iterator[Alert]:
+        """`columns` are those that the key has its values of."""
+        named = dict(zip(columns, key, strict=True))
+        for told in held.end(key, cause):
+            if isinstance(told, SilenceTold):
+                yield self._silence_alert(held.rule, named, told)
+            else:
+                yield self._level_alert(held.rule, named, told)
+
+    def _named(self, key: Key) -> Mapping[str, str | None]:
+        return dict(zip(self.stream.key, key, strict=True))
+
+    def _level_alert(self, rule: AlertRule, named: Mapping[str, str | None], told: Told) -> Alert:
+        return self._alert(
+            rule,
+            named,
+            told,
+            told.point,
             first_us=told.first,
-            change=told.change,
-            window_start=told.point.start,
-            window_end=told.point.end,
-            revision=told.point.revision,
             value=told.verdict.value,
             bound=told.verdict.bound,
             message=words.of_level(rule, named, told),
             raised_us=told.point.end,
         )
 
-    def _silence_alert(
-        self, rule: AlertRule, told: SilenceTold, named: Mapping[str, str | None] | None = None
-    ) -> Alert:
-        named = named or dict(zip(self.stream.key, told.key, strict=True))
+    def _silence_alert(self, rule: AlertRule, named: Mapping[str, str | None], told: SilenceTold) -> Alert:
         assert isinstance(rule.condition, Silence)
         after = rule.condition.after
-        shown = told.next_ or told.last
-        silent = None if told.next_ is None else (told.next_.start - told.last.end) / 1e6
+        return self._alert(
+            rule,
+            named,
+            told,
+            told.next_ or told.last,
+            first_us=told.last.start,
+            value=None if told.next_ is None else (told.next_.start - told.last.end) / 1e6,
+            bound=after.total_seconds(),
+            message=words.of_silence(after, named, told),
+            raised_us=told.next_.start if told.next_ else told.last.end + round(after.total_seconds() * 1e6),
+        )
+
+    def _alert(
+        self,
+        rule: AlertRule,
+        named: Mapping[str, str | None],
+        told: Told | SilenceTold,
+        window: Point | Heard,
+        *,
+        first_us: int,
+        value: float | None,
+        bound: float | None,
+        message: str,
+        raised_us: int,
+    ) -> Alert:
         return Alert(
             stream=self.stream.name,
             rule=rule.name,
@@ -280,15 +304,15 @@ class Evaluator:
             state=told.state,
             cause=told.cause,
             key=named,
-            first_us=told.last.start,
+            first_us=first_us,
             change=told.change,
-            window_start=shown.start,
-            window_end=shown.end,
-            revision=shown.revision,
-            value=silent,
-            bound=after.total_seconds(),
-            message=words.of_silence(after, named, told),
-            raised_us=told.next_.start if told.next_ else told.last.end + round(after.total_seconds() * 1e6),
+            window_start=window.start,
+            window_end=window.end,
+            revision=window.revision,
+            value=value,
+            bound=bound,
+            message=message,
+            raised_us=raised_us,
         )
 
 
@@ -328,6 +352,11 @@ class _Rows:
             if concerned:
                 chosen.append(index)
         return chosen
+
+
+def _unheard(keys: Mapping[Key, _Listening], since_us: int | None) -> list[Key]:
+    """Those of which nothing was committed since; all without a time."""
+    return [key for key, one in keys.items() if since_us is None or one.heard_us < since_us]
 
 
 def _later(progress: PartitionProgress, now_us: int) -> Callable[[set[str]], Mapping[str, int]]:

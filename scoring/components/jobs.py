@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from scoring.components.binding import OutputTarget, Value
@@ -25,6 +25,14 @@ class PipelineSettings:
     default_datastore: str | None = None
     continue_on_step_failure: bool = False
     force_rerun: bool = False
+
+    def with_defaults_of(self, other: PipelineSettings) -> PipelineSettings:
+        """The compute and the datastore that are not said here are the other's."""
+        return replace(
+            self,
+            default_compute=self.default_compute or other.default_compute,
+            default_datastore=self.default_datastore or other.default_datastore,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from scoring.components.binding import DataReference, OutputTarget, Value
 from scoring.components.component import CommandComponent, Component, ParallelComponent, PipelineComponent, Step
@@ -23,6 +24,8 @@ DEFAULT_COMPUTE = "local"
 
 SERVERLESS = "serverless"
 DEFAULT_EXPERIMENT = "Default"
+
+Work = TypeVar("Work", CommandJob, ParallelJob)
 
 _OUTPUT_PATH = "azureml://datastores/{datastore}/paths/azureml/${{{{name}}}}/${{{{output_name}}}}"
 
@@ -137,16 +140,14 @@ def released(parent: Job, child: Job, step: Step, values: Mapping[str, Value], p
         inner = PipelineJob(component=step.component, inputs=inputs, outputs=outputs, settings=settings)
         return replace(queued, pipeline=inner, status_reason="waiting for its start")
     if isinstance(step.component, CommandComponent):
-        command = CommandJob(
-            component=step.component,
-            inputs=inputs,
-            outputs=outputs,
-            compute=step.compute,
-            environment_variables=step.environment_variables,
-            timeout=step.timeout,
-        )
-        return replace(queued, command=command)
-    parallel = ParallelJob(
+        return replace(queued, command=_of_step(CommandJob, step, inputs, outputs))
+    return replace(queued, parallel=_of_step(ParallelJob, step, inputs, outputs))
+
+
+def _of_step(
+    kind: Callable[..., Work], step: Step, inputs: Mapping[str, Value], outputs: Mapping[str, OutputTarget]
+) -> Work:
+    return kind(
         component=step.component,
         inputs=inputs,
         outputs=outputs,
@@ -154,7 +155,6 @@ def released(parent: Job, child: Job, step: Step, values: Mapping[str, Value], p
         environment_variables=step.environment_variables,
         timeout=step.timeout,
     )
-    return replace(queued, parallel=parallel)
 
 
 def produced_by(job: Job) -> dict[tuple[str, str], DataReference]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from scoring.environment import ANONYMOUS_ENVIRONMENT
-from scoring.errors import InvalidInput
 from scoring.specs.document import described, read_document
-from scoring.specs.fields import AssetName, FreeMap, Integer, Text, TextMap, Version, local_path, lowered
+from scoring.specs.fields import AssetName, FreeMap, Integer, Text, TextMap, Version, lowered
+from scoring.specs.named_file import read_in
 from scoring.specs.places import ContentPath
 from scoring.specs.validation import Spec, refuse
 
@@ -20,12 +20,9 @@ def _conda(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str):
         if "\n" in value:
             raise refuse("found text of several lines, wanted a path, or keys such as dependencies")
-        if (info.context or {}).get("folder") is None:
-            raise refuse(f"found {described(value)}; a request holds what the conda file says, not its path")
-        try:
-            value = read_document(local_path(value, info)).value
-        except InvalidInput as error:
-            raise refuse(str(error)) from None  # it names the conda file's line, and is shown after this file's
+        value = read_in(
+            value, info, lambda path: read_document(path).value, of_request="what the conda file says, not its path"
+        )
     if isinstance(value, Mapping):
         _check_conda(value)
     return value

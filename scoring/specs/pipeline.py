@@ -30,7 +30,8 @@ from scoring.specs.component import (
 from scoring.specs.declarations import Inputs, Outputs, PortName
 from scoring.specs.deployment import ComputeName, ResourcesSpec
 from scoring.specs.document import Document, described, read_document
-from scoring.specs.fields import Integer, Text, TextMap, local_path, lowered
+from scoring.specs.fields import Integer, Text, TextMap, lowered
+from scoring.specs.named_file import read_in
 from scoring.specs.not_here import KINDS, checked_kind
 from scoring.specs.references import NamedKind, bare_name, parse_reference
 from scoring.specs.validation import Spec, parse, refuse
@@ -188,22 +189,20 @@ def _whole(value: Any, info: ValidationInfo) -> Any:
         except InvalidInput as error:
             raise refuse(str(error)) from None
         return value
-    context = info.context or {}
-    if context.get("folder") is None:
-        raise refuse(f"found {described(value)}; a request holds the component itself, not its path")
-    path = local_path(value, info)
-    files: tuple[str, ...] = context.get("files", ())
-    read: list[str] = context.setdefault("read", [])
-    if (real := str(Path(path).resolve())) in files:
-        raise refuse(f"found {described(value)}, a file that holds this one")
-    if len(files) >= MAX_FILES_DEEP or len(read) >= MAX_FILES:
-        most = f"{MAX_FILES_DEEP} files within each other and {MAX_FILES} files in all are read"
-        raise refuse(f"found {described(value)}, one file too many; at most {most}")
-    read.append(real)
-    try:
+    context = {} if info.context is None else info.context
+
+    def parsed(path: str) -> ComponentSpec:
+        files: tuple[str, ...] = context.get("files", ())
+        read: list[str] = context.setdefault("read", [])
+        if (real := str(Path(path).resolve())) in files:
+            raise refuse(f"found {described(value)}, a file that holds this one")
+        if len(files) >= MAX_FILES_DEEP or len(read) >= MAX_FILES:
+            most = f"{MAX_FILES_DEEP} files within each other and {MAX_FILES} files in all are read"
+            raise refuse(f"found {described(value)}, one file too many; at most {most}")
+        read.append(real)
         return parse_inline(read_document(path), files=(*files, real), read=read)
-    except InvalidInput as error:
-        raise refuse(str(error)) from None  # it names the component's file and line, and is shown after this file's
+
+    return read_in(value, info, parsed, of_request="the component itself, not its path")
 
 
 def _is_file(text: str) -> bool:

@@ -13,15 +13,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo
 
 from scoring.components.binding import EXPRESSION
-from scoring.components.jobs import CommandJob, PipelineJob
+from scoring.components.jobs import CommandJob, PipelineJob, PipelineSettings
 from scoring.components.values import given_values
 from scoring.errors import InvalidInput
 from scoring.pipeline.scheduled import JOB_NAME
 from scoring.specs.bound import JobInputSpec, JobOutputs, given_form, job_values, listed, targets
 from scoring.specs.declarations import PortName, scalar
 from scoring.specs.document import described, read_document
-from scoring.specs.fields import EndpointName, ResourceName, Text, TextMap, local_path, lowered
+from scoring.specs.fields import EndpointName, ResourceName, Text, TextMap, lowered
 from scoring.specs.job_input import InputSpec, OutputSpec
+from scoring.specs.named_file import read_in
 from scoring.specs.not_here import checked_kind
 from scoring.specs.pipeline import StepCompute
 from scoring.specs.pipeline_job import CommandJobSpec, PipelineJobSpec, PipelineSettingsSpec, parse_job
@@ -55,12 +56,12 @@ def _read(value: Any, info: ValidationInfo) -> Any:
     """A job's file is read in, its paths relative to itself; the name of an earlier job is left as it is."""
     if not isinstance(value, str) or value.startswith(("azureml:", "/subscriptions/")):
         return value
-    if (info.context or {}).get("folder") is None:
-        raise refuse(f"found {described(value)}; a request holds the job itself, or azureml:NAME of an earlier one")
-    try:
-        return parse_job(read_document(local_path(value, info)))
-    except InvalidInput as error:
-        raise refuse(str(error)) from None  # it names the job's file and line, and is shown after this file's
+    return read_in(
+        value,
+        info,
+        lambda path: parse_job(read_document(path)),
+        of_request="the job itself, or azureml:NAME of an earlier one",
+    )
 
 
 def _job_form(value: Any) -> str | None:
@@ -131,15 +132,10 @@ class ChangedJobSpec(Spec):
             return replace(changed, compute=self.compute or changed.compute)
         return replace(changed, settings=self._settings(changed))
 
-    def _settings(self, work: PipelineJob) -> Any:
+    def _settings(self, work: PipelineJob) -> PipelineSettings:
         before, said = work.settings, self.settings or PipelineSettingsSpec()
         new = said.settings(continues=before.continue_on_step_failure, compute=self.compute)
-        return replace(
-            new,
-            default_compute=new.default_compute or before.default_compute,
-            default_datastore=new.default_datastore or before.default_datastore,
-            force_rerun=new.force_rerun or before.force_rerun,
-        )
+        return replace(new.with_defaults_of(before), force_rerun=new.force_rerun or before.force_rerun)
 
 
 def _alone(value: Any, info: ValidationInfo) -> Any:
