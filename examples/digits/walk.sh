@@ -3,22 +3,8 @@
 # deploying models to batch endpoints, in its order, with `tidemill` where it says `az ml`.
 set -euo pipefail
 cd "$(dirname "$0")"
-PATH="$(cd ../.. && pwd)/.venv/bin:$PATH"
-
-say() { printf '\n=== %s\n' "$*"; }
-
 # what came before the how-to: a service, images, and a model of each kind
-STARTED=no
-if ! tidemill status -o none >/dev/null 2>&1; then
-  STARTED=yes
-  tidemill up --only postgres,serve
-fi
-RESULTS=$(mktemp -d)
-finish() {
-  rm -rf "$RESULTS"
-  if [ "$STARTED" = yes ]; then tidemill down; fi
-}
-trap finish EXIT
+. ../walk_start.sh
 
 say "images of handwritten digits, and a model in torch and one in Keras"
 python prepare.py data

@@ -3,21 +3,7 @@
 # that prepares them, scores them and sums up; its steps are those of the pipeline that made the model.
 set -euo pipefail
 cd "$(dirname "$0")"
-PATH="$(cd ../.. && pwd)/.venv/bin:$PATH"
-
-say() { printf '\n=== %s\n' "$*"; }
-
-STARTED=no
-if ! tidemill compute list -o none >/dev/null 2>&1; then
-  STARTED=yes
-  tidemill up --only postgres,serve
-fi
-RESULTS=$(mktemp -d)
-finish() {
-  rm -rf "$RESULTS"
-  if [ "$STARTED" = yes ]; then tidemill down; fi
-}
-trap finish EXIT
+. ../walk_start.sh
 
 say "readings, a compute, an endpoint"
 python make_data.py

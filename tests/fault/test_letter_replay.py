@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from infra.cli.main import root
 from ingestion.codec import encode_batch, encode_reading
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.reading import Reading, to_record_batch
+from tests.letters import counted, killed_replay, tidemill
 from tests.stream_process import StreamStack, stream_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
@@ -26,26 +20,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault]
 MACHINES = 4
 BAD = 12
 NOW = datetime.now(UTC).replace(microsecond=0)
-
-KILLED_REPLAY = textwrap.dedent(
-    """
-    import os, signal, sys
-    from infra.letters import letter_desk
-    from infra.settings import Settings
-
-    steps = []
-
-    def step(name):
-        steps.append(name)
-        if steps.count(name) == int(sys.argv[2]) and name == sys.argv[1]:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with letter_desk(Settings()) as desk:
-        desk._step = step
-        desk.replay([c.letter.id for c in desk.cases() if c.state in ("open", "replaying")], by="test",
-                    patch=None, passes_over=True)
-    """
-)
 
 
 def reading(machine: int, second: int, value: float = 1.0) -> Reading:
@@ -61,29 +35,6 @@ def reading(machine: int, second: int, value: float = 1.0) -> Reading:
 def stack(kafka_bootstrap: str, tmp_path: Path) -> Any:
     with stream_stack(kafka_bootstrap, tmp_path, "replayed", partitions=2) as made:
         yield made
-
-
-def tidemill(stack: StreamStack, *arguments: str) -> Any:
-    """A command's answer. In this process: a Python that starts costs seconds on a busy machine."""
-    shown = CliRunner().invoke(root, [*arguments, "-o", "json"], env=stack.environment)
-    assert shown.exit_code == 0, shown.output
-    return json.loads(shown.stdout)
-
-
-def killed_replay(stack: StreamStack, step: str, time: int) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED_REPLAY, step, str(time)],
-        env=os.environ | stack.environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-
-
-def accepted_and_late(stack: StreamStack) -> int:
-    return sum(held.counters.accepted + held.counters.late for held in stack.progress().values())
 
 
 @pytest.mark.timeout(400)
@@ -108,14 +59,14 @@ def test_each_letter_counts_once_whoever_is_killed_and_when(stack: StreamStack) 
     stack.wait_ready(worker)
     stack.wait_committed()
     good = MACHINES * 60 + 2
-    assert accepted_and_late(stack) == good
+    assert counted(stack.progress()) == good
     counts = {row["reason"]: row["letters"] for row in tidemill(stack, "dlq", "list", "--counts")}
     assert counts == {"key_mismatch": BAD, "not_finite": 1, "bad_json": 1}
 
     # the rows of a batch, with a value; the rest of that message was counted and stays as it is
     (nan,) = tidemill(stack, "dlq", "list", "--reason", "not_finite")
     tidemill(stack, "dlq", "replay", nan["letter"], "--patch", '{"value": 3.5}', "--wait", "90")
-    assert accepted_and_late(stack) == good + 2
+    assert counted(stack.progress()) == good + 2
     (cut,) = tidemill(stack, "dlq", "list", "--reason", "bad_json")
     tidemill(stack, "dlq", "discard", cut["letter"], "--why", "nobody knows what it was", "--by", "ops")
 
@@ -137,7 +88,7 @@ def test_each_letter_counts_once_whoever_is_killed_and_when(stack: StreamStack) 
     assert sum(one["state"] == "replayed" for one in letters) == BAD + 1
     shown = tidemill(stack, "dlq", "show", again[0]["letter"])
     assert shown["replay_of"].startswith(f"{stack.topic}-dead-letters/")
-    assert accepted_and_late(stack) == good + 2
+    assert counted(stack.progress()) == good + 2
 
     # and with the key that was missing it counts, once
     for machine in range(MACHINES):
@@ -146,7 +97,7 @@ def test_each_letter_counts_once_whoever_is_killed_and_when(stack: StreamStack) 
         tidemill(stack, "dlq", "replay", *mine, "--key", f"pump-{machine}", "--wait", "90")
         tidemill(stack, "dlq", "replay", *mine, "--key", f"pump-{machine}")
     stack.wait_committed()
-    assert accepted_and_late(stack) == good + 2 + BAD
+    assert counted(stack.progress()) == good + 2 + BAD
     held = [row for row in stack.late() if row["value"] >= 5.0]
     in_windows = sum(round(row["max"]) >= 5 for row in stack.windows())
     assert len(held) + in_windows > 0

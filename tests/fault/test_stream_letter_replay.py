@@ -6,11 +6,7 @@ It counts each once, and no other stream counts its reading again.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,14 +14,13 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from infra.cli.main import root
 from infra.stream_definitions import StreamDefinitions
 from infra.wiring import defined_streams
 from ingestion.definition import StreamDefinition
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.kafka.topics import TopicAdmin
+from tests.letters import counted, killed_replay, tidemill
 from tests.stream_process import StreamStack, stream_stack
 from tests.waiting import until
 
@@ -33,26 +28,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault]
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MACHINES, SECONDS, BAD = 2, 40, 6
-
-KILLED_REPLAY = textwrap.dedent(
-    """
-    import os, signal, sys
-    from infra.letters import letter_desk, letters_of
-    from infra.settings import Settings
-
-    steps = []
-
-    def step(name):
-        steps.append(name)
-        if name == sys.argv[1] and steps.count(name) == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with letter_desk(Settings(), letters_of(Settings(), stream="warm")) as desk:
-        desk._step = step
-        desk.replay([c.letter.id for c in desk.cases() if c.state in ("open", "replaying")], by="test",
-                    patch={"ambient": 20.5}, passes_over=True)
-    """
-)
 
 
 def message(machine: int, second: int, ambient: Any = None) -> bytes:
@@ -97,23 +72,16 @@ class Both:
         until("the defined stream has committed all", is_done, limit=180)
 
     def counted(self) -> int:
-        found = defined_streams.stream_progress(self.stack.settings, self.definition)
-        return sum(held.counters.accepted + held.counters.late for held in found.values())
+        return counted(defined_streams.stream_progress(self.stack.settings, self.definition))
 
     def counted_by_built_in(self) -> int:
-        return sum(held.counters.accepted + held.counters.late for held in self.stack.progress().values())
+        return counted(self.stack.progress())
 
 
 @pytest.fixture
 def both(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Both]:
     with stream_stack(kafka_bootstrap, tmp_path / "home", "warm", partitions=2, session_seconds=6.0) as stack:
         yield Both(stack)
-
-
-def tidemill(stack: StreamStack, *arguments: str) -> Any:
-    shown = CliRunner().invoke(root, [*arguments, "-o", "json"], env=stack.environment)
-    assert shown.exit_code == 0, shown.output
-    return json.loads(shown.stdout)
 
 
 @pytest.mark.timeout(400)
@@ -147,15 +115,7 @@ def test_letters_of_one_stream_count_once_and_there_alone(both: Both) -> None:
     assert shown["replay_of"] == f"{stack.topic}-warm-dead-letters/{one}"
 
     for step, time in (("decided", 1), ("published", 3), ("flushed", 1)):
-        ended = subprocess.run(
-            [sys.executable, "-c", KILLED_REPLAY, step, str(time)],
-            env=os.environ | stack.environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        killed_replay(stack, step, time, stream="warm", patch={"ambient": 20.5})
         stack.kill(worker)
         worker = both.start()
     tidemill(stack, "dlq", "replay", "--all", "--stream", "warm", "--wait", "120")

@@ -71,6 +71,12 @@ class Crew:
         self.members[member] = process
         return process
 
+    def start_all(self, *members: str) -> None:
+        """Start them, and wait until they have committed something."""
+        for member in members:
+            self.start(member)
+        self.wait_for_progress()
+
     def kill(self, member: str) -> None:
         process = self.members.pop(member)
         process.kill()

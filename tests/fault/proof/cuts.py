@@ -43,9 +43,7 @@ def cuts(scratch: Path, count: int, seed: int) -> Figures:
         proof(broker.bootstrap, scratch, "cuts of connections", seed, through=proxy.address) as of,
     ):
         crew, random_ = of.crew, random.Random(seed)
-        crew.start("worker-0")
-        crew.start("worker-1")
-        crew.wait_for_progress()
+        crew.start_all("worker-0", "worker-1")
         done: Counter[str] = Counter()
         for number in range(count):
             time.sleep(random_.uniform(0.0, 1.0))

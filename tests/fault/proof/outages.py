@@ -15,9 +15,7 @@ def outages(broker: KafkaBroker, scratch: Path, count: int, seed: int) -> Figure
     """`count` restarts of a broker that is this proof's own; it runs again in the end."""
     with proof(broker.bootstrap, scratch, "restarts of the broker", seed) as of:
         crew, random_ = of.crew, random.Random(seed)
-        crew.start("worker-0")
-        crew.start("worker-1")
-        crew.wait_for_progress()
+        crew.start_all("worker-0", "worker-1")
         done: Counter[str] = Counter()
         for number in range(count):
             time.sleep(random_.uniform(0.0, 2.0))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from infra.cli.main import root
 from infra.letters import open_letters
 from ingestion.codec import encode_batch, encode_reading
 from ingestion.kafka.publisher import KafkaReadingPublisher
 from ingestion.reading import Reading, to_record_batch
+from tests.letters import counted, tidemill
 from tests.stream_process import StreamStack, stream_stack
 
 pytestmark = pytest.mark.stack
@@ -39,20 +36,9 @@ def stack(kafka_bootstrap: str, tmp_path: Path) -> Iterator[StreamStack]:
         yield made
 
 
-def tidemill(stack: StreamStack, *arguments: str) -> Any:
-    shown = CliRunner().invoke(root, [*arguments, "-o", "json"], env=stack.environment)
-    assert shown.exit_code == 0, shown.output
-    return json.loads(shown.stdout)
-
-
 def replayed(stack: StreamStack, *arguments: str) -> dict[str, str]:
     done = tidemill(stack, "dlq", "replay", *arguments, "--key", "pump", "--wait", "90")
     return {row["letter"]: row["result"] for row in done}
-
-
-def counted(stack: StreamStack) -> int:
-    """Readings in windows and late ones; what the stream itself recognised as a repeat is in neither."""
-    return sum(held.counters.accepted + held.counters.late for held in stack.wait_committed().values())
 
 
 @pytest.mark.timeout(300)
@@ -68,7 +54,7 @@ def test_a_reading_that_was_sent_again_counts_once_through_replays(stack: Stream
         # all their windows are closed and forgotten
         publisher.publish_raw(b"pump", encode_reading(reading(10_000)))
     stack.wait_ready(stack.start())
-    assert counted(stack) == 3
+    assert counted(stack.wait_committed()) == 3
     letters = [row["letter"] for row in tidemill(stack, "dlq", "list")]
     assert [row["state"] for row in tidemill(stack, "dlq", "list")] == ["open", "double", "double", "open", "open"]
     still_open = open_letters(stack.settings)
@@ -80,9 +66,9 @@ def test_a_reading_that_was_sent_again_counts_once_through_replays(stack: Stream
         assert "which counts" in told
     (told,) = replayed(stack, letters[3]).values()
     assert "which counts" in told
-    assert counted(stack) == 4
+    assert counted(stack.wait_committed()) == 4
     assert replayed(stack, letters[4]) == {letters[4]: "replayed"}
-    assert counted(stack) == 5, "the row that had not been counted"
+    assert counted(stack.wait_committed()) == 5, "the row that had not been counted"
     assert replayed(stack, letters[4], letters[1]) == dict.fromkeys([letters[4], letters[1]], "counted before")
-    assert counted(stack) == 5
+    assert counted(stack.wait_committed()) == 5
     assert sum(row["sequence"] == 4 for row in stack.late()) == 1
