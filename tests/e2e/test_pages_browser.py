@@ -180,6 +180,8 @@ def shoot(page: Page, name: str, folder: Path) -> Path:
             break
         high = now
         page.set_viewport_size({"width": WIDTH, "height": min(high, 4000)})
+    # while a fragment runs again, what it has not drawn anew yet is pale
+    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=LIMIT)
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
