@@ -6,6 +6,7 @@ ScoringError
 ├── Conflict         the state forbids it: e.g. the output file exists, the version is immutable
 ├── TryAgain         wait and try again: a store is away
 ├── JobFailed        stop this job: its message goes to the job's `status_reason`, the user's traceback to `error`
+├── NoInstance       leave the job in the queue: its cluster is full
 └── LeaseLost        stop: another runner owns this job now; nothing more may be written for it
 """
 
@@ -46,3 +47,7 @@ class JobFailed(ScoringError):
 
 class LeaseLost(ScoringError):
     """Another runner claimed the job after our lease ended."""
+
+
+class NoInstance(ScoringError):
+    """All instances of the job's cluster work for other jobs: the job is left in the queue, for a later claim."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scoring.deployment import Deployment
-from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NotFound, TryAgain
+from scoring.errors import Conflict, InvalidInput, JobFailed, LeaseLost, NoInstance, NotFound, TryAgain
 from scoring.held_job import HeldJob, Patience
 from scoring.job import Job, JobInput, JobStatus
 from scoring.job_log import JobLog
@@ -34,7 +34,8 @@ class RunnerPorts:
                  raises when the job is to stop
     steps        what commands and steps of pipelines need beside
     on_end       told of every job that a runner has brought to its end, or let go
-    crowded      clusters on which a job waits for an instance already: a runner takes no other one to wait with it
+    crowded      clusters on which a job waits for an instance already, with a runner or in the queue: a runner takes no
+                 other one to wait with it
     """
 
     jobs: JobStore
@@ -86,6 +87,8 @@ class JobPass(ABC):
             return self._end(JobStatus.CANCELED, "canceled by request")
         except Stopped:
             return self._held.let_go()
+        except NoInstance as reason:
+            return self._left_in_the_queue(str(reason))
         except (LeaseLost, TryAgain):
             raise
         except JobFailed as failed:
@@ -96,6 +99,14 @@ class JobPass(ABC):
             _log.exception("job %s failed by an error of tidemill itself", self._held.job.name)
             self._log.own_error(traceback.format_exc())
             return self._end(JobStatus.FAILED, f"tidemill itself failed: {type(bug).__name__}: {bug}")
+
+    def _left_in_the_queue(self, reason: str) -> Job:
+        job = self._held.job
+        if job.status is not JobStatus.CANCEL_REQUESTED:
+            waits = job.may_move(JobStatus.PROVISIONING)
+            moved = job.moved(JobStatus.PROVISIONING, reason=reason) if waits else replace(job, status_reason=reason)
+            self._log.state(self._held.save(moved))
+        return self._held.let_go()
 
     def _make_environment(self) -> None:
         def tell(words: str) -> None:

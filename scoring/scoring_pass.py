@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from scoring import collect, no_code
 from scoring.compute.news import ComputeNews
-from scoring.errors import JobFailed
+from scoring.errors import JobFailed, NoInstance
 from scoring.job import Job, JobInputType, JobStatus, JobUsage
 from scoring.job_pass import JobPass, Stopped
 from scoring.manifest import Manifest
@@ -137,7 +137,7 @@ class ScoringPass(JobPass):
                 should_stop=lambda: self._why_stop(manifest, counted),
                 on_news=lambda news: self._heard(counted, news),
             )
-        except JobFailed:
+        except (JobFailed, NoInstance):
             # what was scored is kept for whoever resumes the job
             self._write(manifest, counted, all_=True)
             raise

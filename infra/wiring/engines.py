@@ -51,7 +51,15 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
 
     stored, named = catalog(settings), references(settings)
     made = environments(settings)
-    compute = LocalCompute(stored.compute, folder=settings.paths.logs, interpreter_of=made.interpreter)
+    wake, here = threading.Event(), this_machine.machine()
+    compute = LocalCompute(
+        stored.compute,
+        folder=settings.paths.logs,
+        interpreter_of=made.interpreter,
+        # no runner stands before a full cluster: jobs of others would find none
+        most_waiting=0,
+        on_free=wake.set,
+    )
     jobs, reader, clock = job_store(settings), input_reader(settings), SystemClock()
     stirred = threading.Event()
     ports = RunnerPorts(
@@ -69,7 +77,6 @@ def engines(settings: Settings, *, runners: int = 4, patience: Patience | None =
         on_end=lambda job: stirred.set(),
         crowded=compute.fleet.crowded,
     )
-    wake, here = threading.Event(), this_machine.machine()
 
     def woken() -> None:
         wake.set()

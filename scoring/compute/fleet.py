@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from scoring.compute.cluster import Compute
-from scoring.errors import Conflict, NotFound
+from scoring.errors import Conflict, NoInstance, NotFound
 
 _WAITING_SECONDS = 3.0
 
@@ -86,8 +86,14 @@ class Fleet:
         drop: Callable[[str], None],
         idle_pids: Callable[[str], Sequence[int]] = lambda place: (),
         memory_of: Callable[[int], int | None] = lambda pid: None,
+        most_waiting: float = math.inf,
+        on_free: Callable[[], None] = lambda: None,
     ) -> None:
-        """`drop` ends the idle processes of a place; `idle_pids` names them."""
+        """
+        drop          ends the idle processes of a place; `idle_pids` names them
+        most_waiting  jobs without any instance that may wait here for one; the others wait in the queue
+        on_free       told whenever a job lets go of an instance
+        """
         self._drop = drop
         self._idle_pids = idle_pids
         self._memory_of = memory_of
@@ -95,7 +101,11 @@ class Fleet:
         self._clusters: dict[str, Compute] = {}
         self._instances: dict[str, list[Instance]] = {}
         self._gone: dict[str, ClusterUsage] = {}
+        self._most_waiting = most_waiting
+        self._on_free = on_free
         self._waiting: dict[str, dict[str, float]] = {}
+        # clusters of which jobs wait in the queue, and when they were last seen to be full
+        self._queued: dict[str, float] = {}
 
     def configure(self, cluster: Compute) -> None:
         """The cluster is there now, or has these settings now. `min_instances` start at once."""
@@ -115,33 +125,34 @@ class Fleet:
     def acquire(self, cluster: Compute, job: str, count: int) -> Sequence[Instance]:
         """Up to `count` instances for the job, warm ones first; none where all are busy and no more may start.
 
-        Jobs that have none yet and ask again are served in the order in which they first asked.
+        Jobs that have none yet and ask again are served in the order in which they first asked, and before a job that
+        wants more. Raises NoInstance for a job without any where too many wait already.
         """
         with self._lock:
             self._clusters[cluster.name] = cluster
             own = self._instances.setdefault(cluster.name, [])
             free = sorted((i for i in own if i.job is None and not i.is_leaving), key=lambda i: -i.idle_at)
             startable = max(0, cluster.max_instances - len(own))
-            allowed = min(count, len(free) + startable - self._ahead_of(cluster.name, job))
+            room = len(free) + startable
+            allowed = min(count, room - self._ahead_of(cluster.name, job, room))
             found = free[: max(0, allowed)]
             while len(found) < allowed:
                 found.append(self._started(cluster))
             if found:
                 self._waiting[cluster.name].pop(job, None)
+            elif not any(instance.job == job for instance in own):
+                self._refuse_one_too_many(cluster.name, job)
             for instance in found:
                 instance.job, instance.idle_since = job, None
                 instance.jobs += 1
             return found
 
     def crowded(self) -> Sequence[str]:
-        """Clusters on which a job without any instance waits for one: another job would only wait behind it."""
-        now = time.monotonic()
+        """Clusters on which a job without any instance waits for one, here or in the queue: another would, too."""
         with self._lock:
-            return [
-                name
-                for name, waiting in self._waiting.items()
-                if any(now - asked_at <= _WAITING_SECONDS for asked_at in waiting.values())
-            ]
+            waited_for = [name for name in self._waiting if self._waiting_on(name)]
+            full = [name for name in self._queued if not self._room(name)]
+            return sorted({*waited_for, *full})
 
     def release(self, instance: Instance) -> None:
         """The job has let go of it. One that was taken away is gone now; another stays warm for the idle time."""
@@ -149,6 +160,7 @@ class Fleet:
             instance.job, instance.pids = None, ()
             instance.idle_at, instance.idle_since = time.monotonic(), datetime.now(UTC)
         self.sweep()
+        self._on_free()
 
     def preempt(self, name: str, node: str | None = None) -> Sequence[str]:
         """Take instances of a low-priority cluster away, as its provider may at any time: one of them, or all.
@@ -210,17 +222,45 @@ class Fleet:
         for instance in gone:
             self._drop(instance.place)
 
-    def _ahead_of(self, cluster: str, job: str) -> int:
+    def _ahead_of(self, cluster: str, job: str, room: int) -> int:
         """How many jobs without any instance wait for longer; this one is put on the list where it has none."""
         now = time.monotonic()
         waiting = self._waiting.setdefault(cluster, {})
-        for other in [name for name, asked_at in waiting.items() if now - asked_at > _WAITING_SECONDS]:
+        for other in waiting.keys() - self._waiting_on(cluster):
             del waiting[other]  # it was canceled, or its runner is gone
-        has_one = any(instance.job == job for instance in self._instances[cluster])
-        if not has_one:
+        if room <= 0 and cluster in self._queued:
+            self._queued[cluster] = now
+        if not any(instance.job == job for instance in self._instances[cluster]):
             waiting[job] = now
-        names = list(waiting)
-        return len(names) if has_one else names.index(job)
+            return list(waiting).index(job)
+        return len(waiting) + self._is_kept_for_the_queue(cluster)
+
+    def _waiting_on(self, cluster: str) -> set[str]:
+        """Jobs that asked of late."""
+        now = time.monotonic()
+        return {job for job, asked_at in self._waiting[cluster].items() if now - asked_at <= _WAITING_SECONDS}
+
+    def _refuse_one_too_many(self, cluster: str, job: str) -> None:
+        if sum(len(self._waiting_on(name)) for name in self._waiting) > self._most_waiting:
+            del self._waiting[cluster][job]
+            self._queued[cluster] = time.monotonic()
+            raise NoInstance(waits_for(cluster))
+
+    def _is_kept_for_the_queue(self, cluster: str) -> bool:
+        """Whether one instance is left free for a job of the queue, for as long as it takes a runner to come by."""
+        full_at = self._queued.get(cluster)
+        if full_at is not None and time.monotonic() - full_at > _WAITING_SECONDS:
+            del self._queued[cluster]
+            return False
+        return full_at is not None
+
+    def _room(self, name: str) -> int:
+        """Instances that are free or may start; a cluster that is gone says so to whoever asks for one."""
+        cluster, own = self._clusters.get(name), self._instances[name]
+        if cluster is None:
+            return 1
+        free = sum(1 for instance in own if instance.job is None and not instance.is_leaving)
+        return free + max(0, cluster.max_instances - len(own))
 
     def _started(self, cluster: Compute) -> Instance:
         own = self._instances[cluster.name]
@@ -247,6 +287,11 @@ class Fleet:
             started_at=instance.started_at,
             idle_since=instance.idle_since,
         )
+
+
+def waits_for(cluster: str) -> str:
+    """In words, of a job without any instance."""
+    return f"waits for an instance of compute {cluster}: all of them work for other jobs"
 
 
 def _to_end(own: Sequence[Instance], cluster: Compute | None, now: float) -> Sequence[Instance]:

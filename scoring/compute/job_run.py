@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scoring.collect import succeeded_items
-from scoring.compute.fleet import Instance
+from scoring.compute.fleet import Instance, waits_for
 from scoring.compute.meter import Meter
 from scoring.compute.news import ComputeNews
 from scoring.compute.process import WorkerGone, WorkerProcess
@@ -68,7 +68,7 @@ class Supply(Protocol):
         ...
 
     def acquire(self, count: int) -> Sequence[Instance]:
-        """Up to so many instances; none where all are busy."""
+        """Up to so many instances; none where all are busy. Raises NoInstance where the job is not to wait for one."""
         ...
 
     def release(self, instance: Instance) -> None: ...
@@ -158,8 +158,7 @@ class JobRun:
         # one process of each instance before the second of any
         self._slots.sort(key=lambda slot: (slot.process, len(slot.instance.name), slot.instance.name))
         if not self._instances:
-            phase = f"waits for an instance of compute {self._compute}: all of them work for other jobs"
-            self._on_news(ComputeNews(status=JobStatus.PROVISIONING, phase=phase))
+            self._on_news(ComputeNews(status=JobStatus.PROVISIONING, phase=waits_for(self._compute)))
         elif found and not self._ever_ready:
             names = ", ".join(instance.name for instance in self._instances)
             self._on_news(ComputeNews(status=JobStatus.STARTING, phase=f"starting workers on {names}"))

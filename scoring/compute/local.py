@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,16 +36,25 @@ class LocalCompute:
         *,
         folder: Path,
         interpreter_of: Callable[[Deployment], str] = lambda deployment: sys.executable,
+        most_waiting: float = math.inf,
+        on_free: Callable[[], None] = lambda: None,
     ) -> None:
         """`compute_of` finds a cluster by name; `folder` takes what workers print outside of any job.
 
         `interpreter_of` gives the path of the Python that a deployment's workers run in (3.8 or newer, nothing of
-        tidemill needs to be installed there); it is asked once a job, and may raise JobFailed.
+        tidemill needs to be installed there); it is asked once a job, and may raise JobFailed. The others are the
+        fleet's.
         """
         self._compute_of = compute_of
         self._interpreter_of = interpreter_of
         self.pool = WorkerPool(folder, keep=lambda name: self.fleet.keep(name), on_sweep=lambda: self.fleet.sweep())
-        self.fleet = Fleet(drop=self.pool.drop, idle_pids=self.pool.idle_pids, memory_of=resident_bytes)
+        self.fleet = Fleet(
+            drop=self.pool.drop,
+            idle_pids=self.pool.idle_pids,
+            memory_of=resident_bytes,
+            most_waiting=most_waiting,
+            on_free=on_free,
+        )
 
     def run(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scoring.compute.cluster import Compute
-from scoring.compute.fleet import Fleet, Instance
+from scoring.compute.fleet import Fleet, Instance, waits_for
 from scoring.compute.news import ComputeNews
 from scoring.compute.process import StartedProcess, WorkerGone, WorkerProcess, worker_environment
 from scoring.compute.readiness import is_readable
@@ -112,8 +112,7 @@ class CommandProcess:
             found = self._fleet.acquire(cluster, job, 1)
             if found:
                 return found[0]
-            phase = f"waits for an instance of compute {cluster.name}: all of them work for other jobs"
-            on_news(ComputeNews(status=JobStatus.PROVISIONING, phase=phase))
+            on_news(ComputeNews(status=JobStatus.PROVISIONING, phase=waits_for(cluster.name)))
             time.sleep(_ASK_SECONDS)
         return None
 

@@ -91,8 +91,8 @@ class Plant:
         self.catalog.put(Model(name="net", version="1", path=str(home / "registry"), content_hash="0"))
         self.catalog.put(Endpoint(name="pumps", default_deployment_name="blue"))
 
-    def deploy(self, *, pause: float = 0.0) -> None:
-        code = self.settings.paths.root / "code"
+    def deploy(self, *, pause: float = 0.0, compute: str = "cluster") -> None:
+        code = self.settings.paths.root / f"code-{compute}"
         code.mkdir(exist_ok=True)
         (code / "score.py").write_text(SCRIPT.format(pause=pause))
         self.catalog.put(
@@ -101,7 +101,7 @@ class Plant:
                 endpoint_name="pumps",
                 model=ModelReference(name="net", version="1"),
                 code_configuration=CodeConfiguration(code=str(code), scoring_script="score.py"),
-                compute="cluster",
+                compute=compute,
                 max_concurrency_per_instance=2,
                 mini_batch_size=5,
                 retry_settings=RetrySettings(max_retries=20, timeout=30),
@@ -212,6 +212,39 @@ def test_a_cancel_ends_a_job_between_its_stores_and_leaves_no_row(plant: Plant, 
     wait_for(lambda: plant.jobs.get(job.name).status.is_terminal, "the job to end")
     assert plant.jobs.get(job.name).status is JobStatus.CANCELED
     assert plant.in_postgres() == Counter()
+
+
+def test_jobs_that_wait_on_full_clusters_do_not_keep_another_from_a_free_one(plant: Plant, working: Engines) -> None:
+    plant.new_windows(1)
+    for cluster in ("east", "west"):
+        plant.catalog.put(Compute(name=cluster, max_instances=1, idle_time_before_scale_down=0))
+        plant.deploy(pause=600, compute=cluster)
+        for turn in ("first", "second", "third"):
+            plant.invoke(f"{cluster}-{turn}")
+    working.wake()
+
+    def jobs_of(cluster: str, *statuses: JobStatus) -> list[Job]:
+        found = [plant.jobs.get(f"{cluster}-{turn}") for turn in ("first", "second", "third")]
+        return [job for job in found if job.status in statuses]
+
+    def at_work(cluster: str) -> list[str]:
+        return [job.name for job in jobs_of(cluster, JobStatus.STARTING, JobStatus.RUNNING)]
+
+    for cluster in ("east", "west"):
+        wait_for(lambda: len(at_work(cluster)) == 1, "one job to have the instance")  # noqa: B023
+        wait_for(lambda: bool(jobs_of(cluster, JobStatus.PROVISIONING)), "another one to wait")  # noqa: B023
+        (waiting, *_) = jobs_of(cluster, JobStatus.PROVISIONING)
+        assert waiting.status_reason == f"waits for an instance of compute {cluster}: all of them work for other jobs"
+    plant.deploy()
+    free = plant.invoke("free")
+    working.wake()
+    wait_for(lambda: plant.jobs.get(free.name).status.is_terminal, "the job on the free cluster to end")
+    assert plant.jobs.get(free.name).status is JobStatus.COMPLETED
+
+    (before,) = at_work("east")
+    plant.jobs.save(plant.jobs.get(before).moved(JobStatus.CANCEL_REQUESTED))
+    wait_for(lambda: at_work("east") not in ([], [before]), "the next to have its turn")
+    assert [len(at_work(cluster)) for cluster in ("east", "west")] == [1, 1]
 
 
 @pytest.mark.fault

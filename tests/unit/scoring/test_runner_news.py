@@ -12,7 +12,7 @@ import pytest
 
 from scoring.compute.inline import InlineCompute
 from scoring.compute.news import ComputeNews
-from scoring.errors import JobFailed
+from scoring.errors import JobFailed, NoInstance
 from scoring.job import Job, JobStatus, JobUsage
 from scoring.minibatch import MiniBatch
 from scoring.reopening import resumed
@@ -119,3 +119,35 @@ def test_a_second_round_adds_its_cost(engine: Engine) -> None:
     ended = engine.runner(Told(lambda: job, [ComputeNews(usage=more)])).run_one()
     assert ended is not None
     assert ended.usage == JobUsage(worker_seconds=4, core_seconds=0.5, instances=2, processes=6)
+
+
+class Full(InlineCompute):
+    """Scores the first mini-batch; then all its instances are somebody else's."""
+
+    def __init__(self) -> None:
+        super().__init__(rows)
+
+    def run(self, job: Job, mini_batches: Sequence[MiniBatch], **more: Any) -> None:
+        super().run(job, mini_batches[:1], **more)
+        raise NoInstance("waits for an instance")
+
+
+@pytest.mark.parametrize("is_canceled", [False, True])
+def test_a_job_without_an_instance_is_left_in_the_queue_with_what_it_has(engine: Engine, is_canceled: bool) -> None:
+    engine.files(4)
+    engine.invoke()
+    left = engine.runner(Full()).run_one()
+    assert left is not None
+    assert (left.status, left.status_reason) == (JobStatus.RUNNING, "waits for an instance")
+    if is_canceled:
+        engine.jobs.save(left.moved(JobStatus.CANCEL_REQUESTED))
+    seen: list[int] = []
+
+    def score(mini_batch: MiniBatch) -> list[str]:
+        seen.append(mini_batch.index)
+        return rows(mini_batch)
+
+    ended = engine.runner(InlineCompute(score), owner="another").run_one()  # at once: no lease is waited for
+    assert ended is not None
+    assert ended.status is (JobStatus.CANCELED if is_canceled else JobStatus.COMPLETED), ended.status_reason
+    assert seen == ([] if is_canceled else [1])

@@ -9,7 +9,7 @@ import pytest
 
 from scoring.compute.cluster import Compute
 from scoring.compute.fleet import Fleet, NodeState
-from scoring.errors import Conflict, NotFound
+from scoring.errors import Conflict, NoInstance, NotFound
 
 CPU = Compute(name="cpu", max_instances=2, idle_time_before_scale_down=10)
 
@@ -60,6 +60,40 @@ def test_a_cluster_is_crowded_while_a_job_without_an_instance_waits(fleet: Fleet
     fleet.release(first)
     assert fleet.acquire(CPU, "two", 1) == [first]
     assert fleet.crowded() == []
+
+
+def test_a_job_too_many_is_left_in_the_queue_and_its_cluster_avoided_until_there_is_room(time: Time) -> None:
+    freed: list[float] = []
+    fleet = Fleet(drop=lambda place: None, most_waiting=1, on_free=lambda: freed.append(time.now))
+    other = replace(CPU, name="gpu", max_instances=1)
+    first, _ = fleet.acquire(CPU, "one", 2)
+    (last,) = fleet.acquire(other, "two", 1)
+    assert fleet.acquire(CPU, "three", 1) == []
+    with pytest.raises(NoInstance, match="waits for an instance of compute gpu: all of them work for other jobs"):
+        fleet.acquire(other, "four", 1)
+    assert fleet.acquire(CPU, "three", 1) == []  # who waits already goes on
+    time.now += 100
+    assert fleet.crowded() == ["gpu"], "the other one's waiting job does not ask any more"
+    fleet.release(last)
+    assert freed == [time.now]
+    assert fleet.crowded() == []
+    assert fleet.acquire(other, "four", 1) == [last]
+    fleet.release(first)
+
+
+def test_an_instance_that_comes_free_is_kept_for_the_queue_for_a_while(time: Time) -> None:
+    fleet = Fleet(drop=lambda place: None, most_waiting=0)
+    first, _ = fleet.acquire(CPU, "one", 1) + fleet.acquire(CPU, "two", 1)
+    with pytest.raises(NoInstance):
+        fleet.acquire(CPU, "three", 1)
+    time.now += 100
+    assert fleet.acquire(CPU, "two", 1) == []  # the cluster is full still
+    fleet.release(first)
+    assert fleet.acquire(CPU, "two", 1) == []
+    assert fleet.acquire(CPU, "three", 1) == [first]
+    fleet.release(first)
+    time.now += 100
+    assert fleet.acquire(CPU, "two", 1) == [first], "nobody of the queue came by"
 
 
 def test_jobs_that_wait_are_served_in_their_order_before_a_job_that_wants_more(fleet: Fleet, time: Time) -> None:
