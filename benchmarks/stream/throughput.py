@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/stream/throughput.py [--rounds 5] [--kinds single,arrow] [--only NAME,…] [--out FILE]
 
 One broker, one topic a kind of message, each contender alone in its own process, in turns; every result is compared
-with tidemill's, window by window. Kind `long` is `single`, ten times as many and tidemill alone: what each run has to
+with tidemill's, window by window. Kind `long` is `single`, four times as many and tidemill alone: what each run has to
 do once (the first fetch, the last commit) is then small beside the readings. Prints one line a run and a table of
 medians and ratios; who fails or differs has a line that says so. The peers' packages are put into an environment of
 their own (`benchmarks/stream/.venv`), pinned in peers.lock. `plots.py` draws the file that `--out` names.
@@ -46,9 +46,9 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "single": Kind(encoding="json", readings=200_000),
+    "single": Kind(encoding="json", readings=500_000),
     "long": Kind(encoding="json", readings=2_000_000),
-    "arrow": Kind(encoding="arrow", readings=20_000_000),
+    "arrow": Kind(encoding="arrow", readings=60_000_000),
     "lines": Kind(encoding="json_lines", readings=8_000_000),
     "columns": Kind(encoding="json_columns", readings=8_000_000),
 }

@@ -24,7 +24,7 @@ ids = texts.flatmap(lambda text: st.sampled_from([json.dumps(text), json.dumps(t
 times = st.integers(0, 10**9).map(lambda us: json.dumps(f"{BEGIN + timedelta(microseconds=us):%Y-%m-%dT%H:%M:%S.%f}Z"))
 floats = st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-(10**30), 10**30).map(str))
 integers = st.integers(-(2**63), 2**63 - 1).map(str)
-anything = st.one_of(ids, floats, integers, st.sampled_from(["true", "null", "[]", "{}"]))
+anything = st.one_of(ids, floats, integers, st.sampled_from(["true", "null", "[]"]))
 good = {
     "x": anything,
     "machine_id": ids,
