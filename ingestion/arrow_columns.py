@@ -13,11 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.errors import PoisonMessage
-from ingestion.reading import READING_SCHEMA
+from ingestion.reading import READING_SCHEMA, REQUIRED
 
 NULLABLE_SCHEMA = pa.schema([field.with_nullable(True) for field in READING_SCHEMA])
-
-_REQUIRED = ("machine_id", "sensor_id", "event_time", "value")
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -46,7 +44,7 @@ def check_schema(schema: pa.Schema) -> None:
         if names.count(name) > 1:
             raise PoisonMessage("wrong_schema", f"column {name!r} appears {names.count(name)} times; once is needed")
         if name not in names:
-            if name in _REQUIRED:
+            if name in REQUIRED:
                 found = ", ".join(names) or "none"
                 raise PoisonMessage("wrong_schema", f"column {name!r} is missing; found are {found[:200]}")
             continue

@@ -33,6 +33,7 @@ from ingestion.json_batches import decode, form_of, lines_of
 from ingestion.json_fetch import decode_values
 from ingestion.offences import shown
 from ingestion.plain_streams import ARROW_MAGIC
+from ingestion.reading import REQUIRED
 from ingestion.records import Message, Records
 from ingestion.settings import StreamSettings
 
@@ -88,7 +89,6 @@ _ROW_FAULTS = (
 )
 """What can be wrong with a single row, in the order in which a row's reason is chosen."""
 
-_REQUIRED = ("machine_id", "sensor_id", "event_time", "value")
 _PARTS = 8
 _SMALLEST_PART = 8192
 """Bytes of messages up to which it is not worth while to look for those that are as usual."""
@@ -266,7 +266,7 @@ def _all_are_good(
     latest    of each row, what its event time may be
     are_keys  whether every machine is its record's key
     """
-    if not are_keys or any(readings.column(name).null_count for name in _REQUIRED) or _bad_ids(readings).any():
+    if not are_keys or any(readings.column(name).null_count for name in REQUIRED) or _bad_ids(readings).any():
         return False
     event = readings.column("event_time").cast(pa.int64()).to_numpy()
     # a NaN is the greatest of all, and within no bound
@@ -311,7 +311,7 @@ def _latest(records: Records, settings: StreamSettings) -> npt.NDArray[np.int64]
 
 def _any_null(readings: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     nulls = np.zeros(readings.num_rows, bool)
-    for name in _REQUIRED:
+    for name in REQUIRED:
         column = readings.column(name)
         if column.null_count:
             nulls |= column.is_null().to_numpy(zero_copy_only=False)
@@ -397,7 +397,7 @@ def _told(reason: str, readings: pa.RecordBatch, row: int, message: Message, set
         machine = shown(found["machine_id"].as_py())
         return f"machine_id is {machine} and the message's key {shown(message.key)}; they must be the same"
     if reason == "missing_field":
-        names = [n for n in ("machine_id", "sensor_id", "event_time", "value") if not readings.column(n)[row].is_valid]
+        names = [n for n in REQUIRED if not readings.column(n)[row].is_valid]
         return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} null; only unit and sequence may be"
     if reason == "bad_id":
         lengths = {name: len(found[name].as_py() or "") for name in ("machine_id", "sensor_id")}

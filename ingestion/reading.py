@@ -21,6 +21,9 @@ READING_SCHEMA = pa.schema(
 )
 """Columns of a batch of readings: the in-memory form, and the batch encoding on the wire (Arrow IPC stream)."""
 
+REQUIRED = tuple(field.name for field in READING_SCHEMA if not field.nullable)
+"""What every reading has."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:

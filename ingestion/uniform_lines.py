@@ -22,13 +22,13 @@ from pyarrow import csv
 
 from ingestion.arrow_columns import NULLABLE_SCHEMA
 from ingestion.codec import UNREADABLE_JSON
+from ingestion.reading import REQUIRED
 from ingestion.written_times import usual_times
 
 Bytes = npt.NDArray[np.uint8]
 
 _TEXTS = ("machine_id", "sensor_id", "unit")
 _NUMBERS = ("value", "sequence")
-_REQUIRED = {"machine_id", "sensor_id", "event_time", "value"}
 _LONGEST_FIRST_LINE = 4096
 _BLOCK_BYTES = 1024 * 1024
 """What is parted at a time: with more, cells leave the processor's cache before they become columns."""
@@ -67,7 +67,7 @@ def columns_of_lines(lines: Bytes) -> pa.RecordBatch | None:
         return None
     if any(column is None for column in columns.values()):
         return None
-    for name in set(NULLABLE_SCHEMA.names) - _REQUIRED - set(columns):
+    for name in set(NULLABLE_SCHEMA.names) - set(columns):
         columns[name] = pa.nulls(table.num_rows, NULLABLE_SCHEMA.field(name).type)
     return pa.RecordBatch.from_arrays([columns[name] for name in NULLABLE_SCHEMA.names], names=NULLABLE_SCHEMA.names)
 
@@ -84,7 +84,7 @@ def _layout(lines: Bytes) -> Sequence[_Cell] | None:
         before, after = found["before"] + quote, quote + found["after"]
         cells.append(_Cell(found["name"].decode(), before.decode(), after.decode()))
     names = {cell.name for cell in cells}
-    if len(names) < len(cells) or not names >= _REQUIRED:
+    if len(names) < len(cells) or not names.issuperset(REQUIRED):
         return None
     return cells
 
@@ -117,7 +117,7 @@ def _values(cell: _Cell, column: Any) -> Any | None:
         return None if times is None else times.take(column.indices)
     decoder = _texts_decoder if cell.name in _TEXTS else _any_decoder
     distinct = decoder.decode(f"[{','.join(written.to_pylist())}]")
-    if len(distinct) != len(written) or (None in distinct and cell.name in _REQUIRED):
+    if len(distinct) != len(written) or (None in distinct and cell.name in REQUIRED):
         return None
     return _coded(distinct, column.indices, cell.name) if cell.name in _TEXTS else column
 
@@ -146,7 +146,7 @@ def _inner(cell: _Cell, column: Any) -> Any | None:
 def _numbers(name: str, texts: Any) -> Any | None:
     """Numbers as JSON has them: Arrow reads more than those. Raises ArrowInvalid where it is none for Arrow, either."""
     kind = NULLABLE_SCHEMA.field(name).type
-    if name not in _REQUIRED and pc.all(pc.equal(texts, "null")).as_py():
+    if name not in REQUIRED and pc.all(pc.equal(texts, "null")).as_py():
         return pa.nulls(len(texts), kind)
     bounds = np.frombuffer(texts.buffers()[1], np.int32)[: len(texts) + 1]
     held = np.frombuffer(texts.buffers()[2], np.uint8)[: bounds[-1]]

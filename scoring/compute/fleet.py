@@ -131,9 +131,8 @@ class Fleet:
         with self._lock:
             self._clusters[cluster.name] = cluster
             own = self._instances.setdefault(cluster.name, [])
-            free = sorted((i for i in own if i.job is None and not i.is_leaving), key=lambda i: -i.idle_at)
-            startable = max(0, cluster.max_instances - len(own))
-            room = len(free) + startable
+            free = sorted(_free(own), key=lambda instance: -instance.idle_at)
+            room = self._room(cluster.name)
             allowed = min(count, room - self._ahead_of(cluster.name, job, room))
             found = free[: max(0, allowed)]
             while len(found) < allowed:
@@ -259,8 +258,7 @@ class Fleet:
         cluster, own = self._clusters.get(name), self._instances[name]
         if cluster is None:
             return 1
-        free = sum(1 for instance in own if instance.job is None and not instance.is_leaving)
-        return free + max(0, cluster.max_instances - len(own))
+        return len(_free(own)) + max(0, cluster.max_instances - len(own))
 
     def _started(self, cluster: Compute) -> Instance:
         own = self._instances[cluster.name]
@@ -287,6 +285,10 @@ class Fleet:
             started_at=instance.started_at,
             idle_since=instance.idle_since,
         )
+
+
+def _free(own: Sequence[Instance]) -> Sequence[Instance]:
+    return [instance for instance in own if instance.job is None and not instance.is_leaving]
 
 
 def waits_for(cluster: str) -> str:
